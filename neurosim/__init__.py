@@ -1,0 +1,42 @@
+"""neurosim: train recurrent networks with local perturbation rules on a simulated chip."""
+
+from neurosim.errors import (
+    CheckpointError,
+    DivergenceError,
+    InputError,
+    NeurosimError,
+    StorageError,
+)
+from neurosim.network import Network, Population, Projection, rnn
+from neurosim.neurons import Linear, ReLU, Tanh
+from neurosim.record import Probe, Record
+from neurosim.rules import ANP, NP, WP, Decorrelation, LocalDecorrelation
+from neurosim.simulator import Simulator
+from neurosim.substrate import Substrate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ANP",
+    "NP",
+    "WP",
+    "CheckpointError",
+    "Decorrelation",
+    "DivergenceError",
+    "InputError",
+    "Linear",
+    "LocalDecorrelation",
+    "Network",
+    "NeurosimError",
+    "Population",
+    "Probe",
+    "Projection",
+    "ReLU",
+    "Record",
+    "Simulator",
+    "StorageError",
+    "Substrate",
+    "Tanh",
+    "__version__",
+    "rnn",
+]

@@ -1,0 +1,65 @@
+"""Arrays and a description in one file, whole or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.errors import CheckpointError
+from neurosim.files import whole
+
+VERSION = 1
+_DESCRIPTION = "description"
+
+
+def write(
+    path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], description: Any
+) -> None:
+    """Write arrays and a JSON-like description to one ``.npz`` file.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written; an older one is then untouched.
+    """
+    text = json.dumps({"version": VERSION, **description})
+    with whole(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **{_DESCRIPTION: np.array(text)}, **dict(arrays))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `write` wrote.
+
+    Returns
+    -------
+    arrays, description
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, damaged, of another kind or another version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        description = json.loads(str(arrays.pop(_DESCRIPTION)))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path}: damaged, truncated, or not a checkpoint ({type(error).__name__}: {error})"
+        ) from error
+    if description.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path}: version = {description.get('version')!r} must be {VERSION}; "
+            f"it was written by another version of neurosim"
+        )
+    return arrays, description

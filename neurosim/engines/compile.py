@@ -1,0 +1,76 @@
+"""From scalar Python functions to compiled ones, for Numba's CPU target."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from numba import njit
+
+from neurosim.local import arguments
+
+# Sums may be reordered and fused into vector instructions, but infinities and NaNs
+# keep their meaning: they are how a simulation that blows up is noticed.
+FAST = {"fastmath": {"reassoc", "nsz", "arcp", "contract", "afn"}, "error_model": "numpy"}
+EXACT = {"fastmath": False, "error_model": "numpy"}
+# Without Numba's run-time for memory, code that allocates does not compile.
+OUTER = {"nogil": True, "_nrt": False}
+# What only compiled code calls needs no way in from Python; that way costs most of the time.
+INNER = {**OUTER, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
+    """Compile a scalar function together with the Python functions it calls.
+
+    Parameters
+    ----------
+    function : callable
+        Plain Python, scalar.
+    exact : bool
+        Compile without reordered or fused arithmetic, as noise needs.
+    """
+    return _compiled(function, exact)
+
+
+@cache
+def _compiled(function: Any, exact: bool) -> Any:
+    helpers = {name: _compiled(helper, exact) for name, helper in called(function).items()}
+    copy = types.FunctionType(
+        function.__code__,
+        {**function.__globals__, **helpers},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    return njit(**INNER, **(EXACT if exact else FAST))(copy)
+
+
+def called(function: Any) -> dict[str, types.FunctionType]:
+    """Python functions of its module that a function calls."""
+    names = function.__globals__
+    return {
+        name: names[name]
+        for name in function.__code__.co_names
+        if isinstance(names.get(name), types.FunctionType)
+    }
+
+
+def adapted(
+    function: Callable[..., Any] | None, known: Mapping[str, str], owner: str
+) -> Callable[..., Any]:
+    """Compile a scalar function behind the full list of what it might ask for.
+
+    The result takes all of `known`, in that order, and hands on what `function`
+    asks for. None stands for a function that always answers nothing, 0.
+    """
+    wanted = None if function is None else tuple(arguments(function, known, owner))
+    return _adapter(function, tuple(known), wanted)
+
+
+@cache
+def _adapter(function: Any, names: tuple[str, ...], wanted: tuple[str, ...] | None) -> Any:
+    inner = None if function is None else compiled(function)
+    answer = "0" if wanted is None else f"inner({', '.join(wanted)})"
+    return njit(**INNER, **FAST)(eval(f"lambda {', '.join(names)}: {answer}", {"inner": inner}))

@@ -1,0 +1,119 @@
+"""Compiled loops on disk, keyed by everything that they were compiled from.
+
+Numba's own cache cannot be used: for a loop that closes over a rule it never hits,
+and when a function in another file changes it goes on running the old one. Here
+the key is a hash of the rule's and neuron models' code and of every source file
+that goes into a loop, one file per key, so that edited code never runs stale and
+processes can share a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import __version__ as numba_version
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from neurosim.engines.compile import called
+from neurosim.errors import StorageError
+from neurosim.files import whole
+
+
+def folder() -> Path:
+    """Where compiled loops are kept: ``$NEUROSIM_CACHE``, or the user's cache folder."""
+    chosen = os.environ.get("NEUROSIM_CACHE")
+    if chosen:
+        return Path(chosen) / "kernels"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "neurosim" / "kernels"
+
+
+def fingerprint(functions: Iterable[Any]) -> str:
+    """Hash scalar functions, what they call, and all sources of the loops around them."""
+    digest = hashlib.sha256(_sources())
+    for function in functions:
+        _add(digest, function)
+    return digest.hexdigest()
+
+
+@cache
+def _sources() -> bytes:
+    package = Path(__file__).parents[1]
+    files = [*package.glob("engines/*.py"), *package.glob("substrate/*.py")]
+    files += [package / "noise.py", package / "local.py"]
+    return b"".join(file.read_bytes() for file in sorted(files))
+
+
+def _add(digest: Any, function: Any) -> None:
+    if function is None:
+        digest.update(b"none")
+        return
+    code = function.__code__
+    known = function.__globals__
+    helpers = called(function)
+    values = [f"{name}={known[name]!r}" for name in code.co_names if name in known]
+    cells = [repr(cell.cell_contents) for cell in function.__closure__ or ()]
+    digest.update(code.co_code)
+    digest.update(repr((code.co_consts, code.co_names, code.co_varnames)).encode())
+    digest.update(repr(function.__defaults__).encode())
+    digest.update(repr(sorted(v for v in values if v.split("=")[0] not in helpers)).encode())
+    digest.update(repr(cells).encode())
+    for name in sorted(helpers):
+        if helpers[name] is not function:
+            _add(digest, helpers[name])
+
+
+class DiskCache(_Cache):
+    """Keeps one compiled function; give it to a dispatcher as its ``_cache``."""
+
+    def __init__(self, name: str, key: str) -> None:
+        self._name, self._key = name, key
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(folder())
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        for path in folder().glob(f"{self._name}-*.bin"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, sig: Any, codegen: Any) -> Path:
+        parts = repr((numba_version, str(sig), codegen.magic_tuple(), self._key))
+        return folder() / f"{self._name}-{hashlib.sha256(parts.encode()).hexdigest()[:32]}.bin"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Find compiled code for a signature; None if there is none that can be used."""
+        target_context.refresh()
+        if not self._enabled:
+            return None
+        try:
+            payload = pickle.loads(self._path(sig, target_context.codegen()).read_bytes())
+            return CompileResult._rebuild(target_context, *payload)
+        except Exception:
+            # Absent, unreadable or written by something else: it is compiled anew.
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code; where the folder cannot be written, do without."""
+        if not self._enabled or data.library.has_dynamic_globals:
+            return
+        try:
+            with whole(self._path(sig, data.codegen)) as temporary:
+                temporary.write_bytes(dumps(data._reduce()))
+        except StorageError:
+            self._enabled = False

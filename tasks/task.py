@@ -1,0 +1,148 @@
+"""What every task offers, whatever it is about."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tasks import regression
+from tasks.checks import TaskError, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float32]
+Pair = tuple[Array, Array]
+
+
+class Task(ABC):
+    """Series to learn from, series to be judged by, and how an answer is judged.
+
+    Arrays are float32, C-contiguous, read-only and of shape ``(T, series, features)``; `series`
+    is a multiple of the task's `batch`, so that the series can be shown `batch` at a time.
+
+    A step's loss is the squared error summed over the outputs; ``mse`` is the mean squared error
+    over steps, series and outputs, hence the mean loss divided by `n_targets`.
+    """
+
+    lag_padding: ClassVar[Literal["edge", "zero"]] = "edge"
+    """What lagged inputs are before a series begins: its first input, or zero."""
+
+    @property
+    @abstractmethod
+    def input_names(self) -> tuple[str, ...]:
+        """What each input channel is."""
+
+    @property
+    @abstractmethod
+    def target_names(self) -> tuple[str, ...]:
+        """What each target channel is."""
+
+    @abstractmethod
+    def train(self, epoch: int = 0) -> Pair:
+        """Return the inputs and targets to learn from in `epoch`, counted from 0."""
+
+    @abstractmethod
+    def test(self) -> Pair:
+        """Return the inputs and targets to be judged by; always the same, never in `train`."""
+
+    def guesses(self, inputs: Array) -> dict[str, Array]:
+        """Return, by name, answers to `inputs` that nothing has to be learnt for."""
+        return {}
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of input channels."""
+        return len(self.input_names)
+
+    @property
+    def n_targets(self) -> int:
+        """Number of target channels."""
+        return len(self.target_names)
+
+    def score(self, outputs: ArrayLike, targets: ArrayLike) -> dict[str, float]:
+        """Judge `outputs` by `targets`.
+
+        Parameters
+        ----------
+        outputs, targets : array_like, shape (T, series, n_targets)
+            What was answered, and what should have been.
+
+        Returns
+        -------
+        dict of str to float
+            ``mse``: mean over steps, series and outputs (not a number if an output is not).
+
+        Raises
+        ------
+        TaskError
+            If the shapes differ or are not those of the task's targets.
+        """
+        answer = np.asarray(outputs, dtype=np.float64)
+        truth = np.asarray(targets, dtype=np.float64)
+        if answer.shape != truth.shape or truth.ndim != 3 or truth.shape[2] != self.n_targets:
+            raise TaskError(
+                f"{type(self).__name__}: outputs of shape {answer.shape} and targets of shape "
+                f"{truth.shape} must both have shape (T, series, {self.n_targets})"
+            )
+        return {"mse": float(np.mean(np.square(answer - truth)))}
+
+    def baselines(self, lags: int = 24) -> pd.DataFrame:
+        """Return what little effort reaches, on the very same split.
+
+        - ``mean``: the training targets' mean, by channel.
+        - what `guesses` answers; of a forecast, ``persistence``: it stays as it is now.
+        - ``ridge``: linear regression with intercept on the inputs of the same step.
+        - ``ridge on lags``: the same on the last `lags` steps' inputs. Before a series' first
+          step its inputs are taken to be as `lag_padding` says.
+
+        The ridge's strength is a fixed 1e-6 of the variance of the standardised inputs: it keeps
+        collinear inputs solvable and is not tuned, on test or anything else.
+
+        Parameters
+        ----------
+        lags : int
+            Steps of inputs the lagged regression sees, this step's included; 1 or more.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``train_mse`` (of epoch 0) and ``test_mse``, indexed by ``baseline``.
+
+        Raises
+        ------
+        TaskError
+            If `lags` is not a whole number of at least 1.
+        """
+        import pandas as pd
+
+        lags = whole(self, "lags", lags, at_least=1)
+        (train, train_targets), (test, test_targets) = self.train(), self.test()
+        now, past = regression.fit(train, train_targets), (lags, self.lag_padding)
+        before = regression.fit(regression.lagged(train, *past), train_targets)
+
+        def errors(inputs: Array, targets: Array) -> dict[str, float]:
+            answers = {
+                "mean": np.broadcast_to(train_targets.mean((0, 1), np.float64), targets.shape),
+                **self.guesses(inputs),
+                "ridge": now(inputs),
+                "ridge on lags": before(regression.lagged(inputs, *past)),
+            }
+            return {name: self.score(answer, targets)["mse"] for name, answer in answers.items()}
+
+        columns = {
+            "train_mse": errors(train, train_targets),
+            "test_mse": errors(test, test_targets),
+        }
+        return pd.DataFrame(columns).rename_axis("baseline")
+
+
+def freeze(inputs: NDArray[np.floating], targets: NDArray[np.floating]) -> Pair:
+    """Return both as float32, contiguous and read-only, so that they can be handed out twice."""
+    pair = tuple(np.ascontiguousarray(array, dtype=np.float32) for array in (inputs, targets))
+    for array in pair:
+        array.flags.writeable = False
+    return pair[0], pair[1]
