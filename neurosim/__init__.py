@@ -1,5 +1,7 @@
 """neurosim: train recurrent networks with local perturbation rules on a simulated chip."""
 
+from typing import TYPE_CHECKING, Any
+
 from neurosim.errors import (
     CheckpointError,
     DivergenceError,
@@ -14,6 +16,9 @@ from neurosim.rules import ANP, NP, WP, Decorrelation, LocalDecorrelation
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 
+if TYPE_CHECKING:
+    from neurosim.training import History, train
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "CheckpointError",
     "Decorrelation",
     "DivergenceError",
+    "History",
     "InputError",
     "Linear",
     "LocalDecorrelation",
@@ -39,4 +45,14 @@ __all__ = [
     "Tanh",
     "__version__",
     "rnn",
+    "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for: who simulates need not pay for training.
+    if name in ("History", "train"):
+        from neurosim import training
+
+        return getattr(training, name)
+    raise AttributeError(f"module 'neurosim' has no attribute {name!r}")

@@ -48,7 +48,7 @@ class DivergenceError(NeurosimError, ArithmeticError):
 
 
 def require(ok: bool, owner: str, field: str, value: Any, allowed: str) -> None:
-    """Raise `InputError` unless `ok`, naming the object, the field, the value and what is allowed."""
+    """Raise `InputError` unless `ok`, naming object, field, value and what is allowed."""
     if not ok:
         raise InputError(f"{owner}: {field} = {value!r} must be {allowed}")
 

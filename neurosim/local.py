@@ -241,7 +241,9 @@ class Perturbation(LearningRule):
         )
         for name, allowed in _CHOICES.items():
             choice = getattr(self, name)
-            require(choice in allowed, owner, name, choice, f"one of {', '.join(map(str, allowed))}")
+            require(
+                choice in allowed, owner, name, choice, f"one of {', '.join(map(str, allowed))}"
+            )
         for name in ("window", "resync_every"):
             steps = getattr(self, name)
             fine = steps is None or (is_count(steps) and steps >= 1)

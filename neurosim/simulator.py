@@ -366,7 +366,9 @@ class Simulator:
             sim._engine.set_state(_part(arrays, "state/"))
             sim._step = int(saved["step"])
         except (KeyError, TypeError) as error:
-            raise CheckpointError(f"{path}: incomplete ({type(error).__name__}: {error})") from error
+            raise CheckpointError(
+                f"{path}: incomplete ({type(error).__name__}: {error})"
+            ) from error
         return sim
 
 
@@ -408,15 +410,15 @@ def _check_decorrelation(decorrelation: Any, network: Network) -> None:
         )
 
 
-def _array(
-    values: ArrayLike, name: str, shape: tuple[int | None, ...]
-) -> NDArray[np.float32]:
+def _array(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
     """Float32 copy or view of finite data of a given shape (None: any length but 0)."""
     wanted = "(" + ", ".join("T" if n is None else str(n) for n in shape) + ")"
     try:
         array = np.ascontiguousarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"Simulator: {name} must be numbers of shape {wanted} ({error})") from error
+        raise InputError(
+            f"Simulator: {name} must be numbers of shape {wanted} ({error})"
+        ) from error
     fine = array.ndim == len(shape) and all(
         n == m or (n is None and m > 0) for n, m in zip(shape, array.shape, strict=True)
     )

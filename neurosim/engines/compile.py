@@ -13,12 +13,15 @@ from neurosim.local import arguments
 
 # Sums may be reordered and fused into vector instructions, but infinities and NaNs
 # keep their meaning: they are how a simulation that blows up is noticed.
-FAST = {"fastmath": {"reassoc", "nsz", "arcp", "contract", "afn"}, "error_model": "numpy"}
-EXACT = {"fastmath": False, "error_model": "numpy"}
+FAST: dict[str, Any] = {
+    "fastmath": {"reassoc", "nsz", "arcp", "contract", "afn"},
+    "error_model": "numpy",
+}
+EXACT: dict[str, Any] = {"fastmath": False, "error_model": "numpy"}
 # Without Numba's run-time for memory, code that allocates does not compile.
-OUTER = {"nogil": True, "_nrt": False}
+OUTER: dict[str, Any] = {"nogil": True, "_nrt": False}
 # What only compiled code calls needs no way in from Python; that way costs most of the time.
-INNER = {**OUTER, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INNER: dict[str, Any] = {**OUTER, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
@@ -44,7 +47,8 @@ def _compiled(function: Any, exact: bool) -> Any:
         function.__defaults__,
         function.__closure__,
     )
-    return njit(**INNER, **(EXACT if exact else FAST))(copy)
+    # A call that is not inlined keeps a loop from being vectorised.
+    return njit(forceinline=True, **INNER, **(EXACT if exact else FAST))(copy)
 
 
 def called(function: Any) -> dict[str, types.FunctionType]:

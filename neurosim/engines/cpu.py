@@ -30,9 +30,7 @@ class CpuEngine(Engine):
         self._advance = loops.build(*scalar_functions(plan))
         self.set_weights(weights)
 
-    def _matrix(
-        self, name: str, values: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+    def _matrix(self, name: str, values: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """View of a weight matrix, or of `values` that lie like weights, without padding."""
         n_post, n_pre = self.plan.network.shape(name)
         stride = padded(n_pre)

@@ -13,7 +13,6 @@ from neurosim.engines.plan import Plan
 from neurosim.errors import DivergenceError
 from neurosim.network import Weights
 
-
 # What can be observed of a population: in any pass; in a perturbed pass only.
 VARIABLES = ("a", "x", "s")
 PERTURBED_VARIABLES = ("noise", "signal")

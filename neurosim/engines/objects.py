@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neurosim import noise
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Plan
-from neurosim.errors import DivergenceError, InputError
+from neurosim.errors import InputError
 from neurosim.local import ACTIVITY, DECORRELATION, NEURON, REWARD, SYNAPSE, arguments, scalar
 from neurosim.network import Weights
 from neurosim.substrate.act_noise import act_noise

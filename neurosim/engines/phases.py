@@ -22,24 +22,36 @@ act_noise = compiled(_act_noise)
 
 
 @loop
+def fill_normal(out, n, seed, stream, step, pass_, replica, first):
+    """Draw normal numbers, four to a block."""
+    for block in range((n + 3) // 4):
+        w0, w1, w2, w3 = words(seed, stream, step, pass_, replica, (first >> 2) + block)
+        z0, z1 = normal_pair(w0, w1)
+        z2, z3 = normal_pair(w2, w3)
+        out[4 * block] = z0  # rows are padded, so a block never ends outside
+        out[4 * block + 1] = z1
+        out[4 * block + 2] = z2
+        out[4 * block + 3] = z3
+
+
+@loop
+def fill_rademacher(out, n, seed, stream, step, pass_, replica, first):
+    """Draw signs, 128 to a block."""
+    for block in range((n + 127) // 128):
+        four = words(seed, stream, step, pass_, replica, (first >> 7) + block)
+        for k in range(4):
+            begin = block * 128 + k * 32
+            for bit in range(min(32, n - begin)):
+                out[begin + bit] = sign(four[k], bit)
+
+
+@loop
 def fill(out, n, distribution, seed, stream, step, pass_, replica, first):
     """Draw indices ``first`` to ``first + n``, `first` being the start of a block."""
     if distribution == RADEMACHER:
-        for block in range((n + 127) // 128):
-            four = words(seed, stream, step, pass_, replica, (first >> 7) + block)
-            for k in range(4):
-                begin = block * 128 + k * 32
-                for bit in range(min(32, n - begin)):
-                    out[begin + bit] = sign(four[k], bit)
+        fill_rademacher(out, n, seed, stream, step, pass_, replica, first)
     else:
-        for block in range((n + 3) // 4):
-            w0, w1, w2, w3 = words(seed, stream, step, pass_, replica, (first >> 2) + block)
-            z0, z1 = normal_pair(w0, w1)
-            z2, z3 = normal_pair(w2, w3)
-            out[4 * block] = z0  # rows are padded, so a block never ends outside
-            out[4 * block + 1] = z1
-            out[4 * block + 2] = z2
-            out[4 * block + 3] = z3
+        fill_normal(out, n, seed, stream, step, pass_, replica, first)
 
 
 @loop

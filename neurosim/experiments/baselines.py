@@ -1,0 +1,198 @@
+"""What training has to beat: the same untrained network with nothing but its readout learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from neurosim.network import Population, Projection
+from neurosim.record import Probe
+from neurosim.simulator import Simulator
+
+STRENGTHS = 10.0 ** np.arange(-9, 2)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+RIDGE = "ridge readout of the untrained network"
+DELTA = "readout-only delta rule"
+
+
+def compute(task: Any, untrained: Simulator, epochs: int) -> pd.DataFrame:
+    """Compute every baseline on the task's own split.
+
+    Parameters
+    ----------
+    task : task
+    untrained : Simulator
+        As it is before training.
+    epochs : int
+        How long the readout alone may learn.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``train_mse`` and ``test_mse``, and the task's other scores likewise, by baseline;
+        ``note`` says what was chosen, and how.
+    """
+    own = task.baselines() if hasattr(task, "baselines") else pd.DataFrame()
+    rows = {str(name): dict(row) for name, row in own.iterrows()}
+    states = States(task, untrained, epochs)
+    rows[RIDGE] = ridge_readout(task, states)
+    rows[DELTA] = delta_rule(task, states, untrained, epochs)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("baseline")
+
+
+class States:
+    """What the untrained network's hidden population sends, on a task's data."""
+
+    def __init__(self, task: Any, sim: Simulator, epochs: int) -> None:
+        self.projection = readout(sim)
+        self._task, self._sim = task, sim
+        self._probe = Probe(self.projection.pre, "s")
+        first, again = task.train(0), task.train(1)
+        self.fresh = not all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+        self.epochs = epochs
+        self.train = self._of(*first)
+        self.test = self._of(*task.test())
+
+    def _of(self, inputs: Any, targets: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        record = self._sim.evaluate(inputs, targets, probes=[self._probe])
+        return record.probes[self._probe.name], np.asarray(targets, dtype=np.float32)
+
+    def of_epoch(self, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """States ``(T, series, n)`` and targets of an epoch, counted from 0."""
+        # States of data that never change are computed once.
+        fixed = not self.fresh or epoch == 0
+        return self.train if fixed else self._of(*self._task.train(epoch))
+
+    def different(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """States of all epochs that have data of their own."""
+        for epoch in range(self.epochs if self.fresh else 1):
+            yield self.of_epoch(epoch)
+
+
+def readout(sim: Simulator) -> Projection:
+    """The projection onto the output population."""
+    output: Population = sim.network.outputs
+    return next(p for p in sim.network.projections if p.post == output.name)
+
+
+def _scores(task: Any, answers: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    return {
+        f"{part}_{name}": float(value)
+        for part, (outputs, targets) in answers.items()
+        for name, value in task.score(outputs, targets).items()
+    }
+
+
+# ---------------------------------------------------------------------------- ridge
+
+
+class _Moments:
+    """Sums over samples that a linear regression needs, in float64."""
+
+    def __init__(self) -> None:
+        self.x2: Any = 0.0
+        self.xy: Any = 0.0
+        self.y2: Any = 0.0
+
+    def add(self, states: NDArray[Any], targets: NDArray[Any]) -> None:
+        """Add samples, some at a time: float64 takes twice the memory."""
+        for x, y in zip(states, targets, strict=True):
+            x = _with_one(x.astype(np.float64))
+            y = y.astype(np.float64)
+            self.x2 = self.x2 + x.T @ x
+            self.xy = self.xy + x.T @ y
+            self.y2 = self.y2 + y.T @ y
+
+    def solve(self, strength: float) -> NDArray[np.float64]:
+        """Weights, the intercept last; `strength` is relative to the mean power of the states."""
+        penalty = np.full(len(self.x2), strength * np.trace(self.x2[:-1, :-1]) / (len(self.x2) - 1))
+        penalty[-1] = 0.0
+        return np.linalg.solve(self.x2 + np.diag(penalty), self.xy)
+
+    def error(self, w: NDArray[np.float64]) -> float:
+        """Sum of squared errors of weights on these samples."""
+        return float(np.trace(self.y2 - 2 * w.T @ self.xy + w.T @ self.x2 @ w))
+
+
+def _with_one(x: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1)
+
+
+def ridge_readout(task: Any, states: States) -> dict[str, Any]:
+    """Fit the best linear readout of the untrained network's states.
+
+    The strength is picked on a fifth of the training data: the last series, or, of a
+    few series, the last steps.
+    """
+    fit, held = _Moments(), _Moments()
+    for s, y in states.different():
+        steps, series = y.shape[:2]
+        if series >= 5:
+            cut = series - series // 5
+            parts = (np.s_[:, :cut], np.s_[:, cut:])
+        else:
+            cut = max(1, steps - steps // 5)
+            parts = (np.s_[:cut], np.s_[cut:])
+        for moments, part in zip((fit, held), parts, strict=True):
+            moments.add(s[part], y[part])
+    errors = [held.error(fit.solve(strength)) for strength in STRENGTHS]
+    best = float(STRENGTHS[int(np.argmin(errors))])
+    for name in ("x2", "xy", "y2"):
+        setattr(fit, name, getattr(fit, name) + getattr(held, name))
+    weights = fit.solve(best)
+
+    def answer(s: NDArray[Any]) -> NDArray[np.float64]:
+        return np.stack([_with_one(x.astype(np.float64)) @ weights for x in s])
+
+    parts_of_task = {"train": states.train, "test": states.test}
+    scores = _scores(task, {part: (answer(s), y) for part, (s, y) in parts_of_task.items()})
+    return scores | {"note": f"strength {best:.0e}, picked on a held-out fifth of train"}
+
+
+# ----------------------------------------------------------------------- delta rule
+
+
+def delta_rule(task: Any, states: States, sim: Simulator, epochs: int) -> dict[str, Any]:
+    """Train the readout alone, online, by its exact gradient, from its own initial weights.
+
+    All rates learn side by side; the one with the lowest train error in the last
+    epoch, while learning, is reported.
+    """
+    w0 = sim.weights[states.projection.name].astype(np.float64)
+    power = float(np.mean(np.square(states.train[0], dtype=np.float64).sum(axis=2)))
+    rates = np.array(RATES) / power
+    w = np.tile(w0.T, (1, len(rates)))  # one column per rate and output
+    rate = np.repeat(rates, len(w0))
+    error = np.full(len(rates), np.inf)
+    with np.errstate(all="ignore"):  # too high a rate blows up, and is not chosen
+        for epoch in range(epochs):
+            s, y = states.of_epoch(epoch)
+            total = np.zeros(w.shape[1])
+            for first in range(0, s.shape[1], sim.batch):
+                group = slice(first, first + sim.batch)
+                total += _learn(w, s[:, group], np.tile(y[:, group], len(rates)), rate)
+            error = total.reshape(len(rates), -1).sum(axis=1) / y.size
+    best = int(np.argmin(np.where(np.isfinite(error), error, np.inf)))
+    chosen = w.reshape(len(w), len(rates), -1)[:, best]
+    answers = {"train": states.train, "test": states.test}
+    scores = _scores(task, {part: (s @ chosen, y) for part, (s, y) in answers.items()})
+    words = f"rate {rates[best]:.2g} ({RATES[best]:g} / mean power), picked on train"
+    return scores | {"note": f"{words}; {epochs} epochs"}
+
+
+def _learn(
+    w: NDArray[np.float64], s: NDArray[np.float32], y: NDArray[np.float32], rate: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Change `w` in place, step by step; return the squared errors, summed, by column."""
+    total = np.zeros(w.shape[1])
+    factor = 2 * rate / s.shape[1]
+    for state, target in zip(s.astype(np.float64), y, strict=True):
+        wrong = state @ w - target
+        total += np.square(wrong).sum(axis=0)
+        w -= state.T @ (wrong * factor)
+    return total

@@ -1,0 +1,280 @@
+"""A config: one TOML file that says all about one experiment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from neurosim.engines import find
+from neurosim.errors import InputError, nearest
+from neurosim.experiments import registry, tables
+from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
+from neurosim.network import rnn
+from neurosim.simulator import Simulator
+from neurosim.substrate import Substrate
+
+TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked config, its tasks and rules built.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, without folder and suffix.
+    task, rule, decorrelation, substrate
+        The objects; `decorrelation` is None where the config has none.
+    names : dict of str to str
+        What the config calls them.
+    network, training, baselines
+        The tables of these names, defaults filled in.
+    """
+
+    name: str
+    names: dict[str, str]
+    task: Any
+    rule: Any
+    decorrelation: Any
+    substrate: Substrate
+    network: NetworkTable
+    training: TrainingTable
+    baselines: BaselinesTable
+
+    def simulator(self) -> Simulator:
+        """Build the simulator as it is before training."""
+        model = registry.plugin(self.network.neuron, registry.NEURONS, "neuron")
+        table = {} if self.network.tau == 1 else {"tau": self.network.tau}
+        network = rnn(
+            self.task.n_inputs,
+            self.network.hidden,
+            self.task.n_targets,
+            decorrelate=bool(self.network.decorrelate),
+            neuron=tables.build(model, table, "network", {}),
+            gain=self.network.gain,
+            input_gain=self.network.input_gain,
+            seed=self.network.seed or 0,
+        )
+        return Simulator(
+            network,
+            rule=self.rule,
+            decorrelation=self.decorrelation,
+            substrate=self.substrate,
+            batch=self.training.batch,
+            engine=self.training.engine,
+            seed=self.training.seed,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole config, every default filled in, as TOML can hold it."""
+        whole = {
+            "task": {"name": self.names["task"], **tables.as_table(self.task)},
+            "network": tables.plain(self.network.model_dump()),
+            "rule": {"name": self.names["rule"], **tables.as_table(self.rule)},
+            "substrate": tables.as_table(self.substrate),
+            "training": tables.plain(self.training.model_dump()),
+            "baselines": tables.plain(self.baselines.model_dump()),
+        }
+        if self.decorrelation is not None:
+            whole["decorrelation"] = {
+                "name": self.names["decorrelation"],
+                **tables.as_table(self.decorrelation),
+            }
+        # A task with a batch of its own has the training's: saying it twice invites a difference.
+        whole["task"].pop("batch", None)
+        return {name: whole[name] for name in TABLES if name in whole}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all that decides what is learned in an epoch: not of the number of epochs."""
+        resolved = self.resolved()
+        del resolved["training"]["epochs"]
+        return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
+
+    def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
+        """Fields, as ``table.key``, in which this config and `other` differ, with both values."""
+        mine, its = _flat(self.resolved()), _flat(other.resolved())
+        keys = [*mine, *(key for key in its if key not in mine)]
+        pairs = {key: (mine.get(key), its.get(key)) for key in keys}
+        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def load(
+    source: str | os.PathLike[str], overrides: Iterable[str] = (), seed: int | None = None
+) -> Config:
+    """Read a config.
+
+    Parameters
+    ----------
+    source : str or path-like
+        A TOML file, or the name of a config that comes with neurosim.
+    overrides : iterable of str
+        Such as ``"rule.learning_rate=1e-3"``; values as in TOML, or text.
+    seed : int, optional
+        The one seed of weights, noise and data, whatever the config says.
+
+    Raises
+    ------
+    InputError
+        If there is no such config, or something in it cannot be used; one line per problem.
+    """
+    path = _locate(source)
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as TOML ({error})") from error
+    for override in overrides:
+        _override(given, override)
+    if seed is not None:
+        given.setdefault("training", {})["seed"] = seed
+        for name in ("network", "task"):
+            if isinstance(given.get(name), dict):
+                given[name].pop("seed", None)
+    return parse(given, path.stem, str(path))
+
+
+def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
+    """Check a config given as plain tables; `where` says in errors where it is from.
+
+    Raises
+    ------
+    InputError
+        One line per problem.
+    """
+    problems: list[str] = []
+
+    def attempt(make: Any, *args: Any) -> Any:
+        try:
+            return make(*args)
+        except InputError as error:
+            problems.append(str(error))
+
+    for key, value in given.items():
+        if key not in TABLES:
+            problems.append(f"[{key}]: no such table; {nearest(key, TABLES)}")
+        elif not isinstance(value, Mapping):
+            problems.append(f"{key} = {value!r}: must be a table, [{key}]")
+    if not problems:
+        training = attempt(tables.check, TrainingTable, given.get("training", {}), "training")
+        network = attempt(tables.check, NetworkTable, given.get("network", {}), "network")
+        baselines = attempt(tables.check, BaselinesTable, given.get("baselines", {}), "baselines")
+        substrate = attempt(tables.build, Substrate, given.get("substrate", {}), "substrate", {})
+        defaults = training or TrainingTable()
+        attempt(find, defaults.engine)
+        task, task_name = attempt(_task, given, defaults) or (None, "")
+        rule, rule_name = attempt(_rule, given) or (None, "")
+        decorrelation, its_name = attempt(_decorrelation, given) or (None, "")
+        attempt(_neuron, network)
+    if problems:
+        raise InputError(f"{where}:\n  " + "\n".join(problems).replace("\n", "\n  "))
+    fill: dict[str, Any] = {}
+    if network.seed is None:
+        fill["seed"] = training.seed
+    if network.decorrelate is None:
+        fill["decorrelate"] = decorrelation is not None
+    return Config(
+        name=name,
+        names={"task": task_name, "rule": rule_name, "decorrelation": its_name},
+        task=task,
+        rule=rule,
+        decorrelation=decorrelation,
+        substrate=substrate,
+        network=network.model_copy(update=fill),
+        training=training,
+        baselines=baselines,
+    )
+
+
+def _named(given: Mapping[str, Any], where: str, known: Iterable[str], default: str | None) -> Any:
+    table = dict(given.get(where, {}))
+    name = table.pop("name", default)
+    if not isinstance(name, str):
+        says = "missing" if name is None else f"{name!r} must be text"
+        raise InputError(f"[{where}] name: {says}; known: {', '.join(known)}")
+    return name, table
+
+
+def _task(given: Mapping[str, Any], training: TrainingTable) -> tuple[Any, str]:
+    name, table = _named(given, "task", registry.tasks(), None)
+    cls = registry.task(name)
+    known = {f.name for f in fields(cls)} if is_dataclass(cls) else set()
+    batch = table.get("batch", training.batch)
+    if batch != training.batch and "batch" in known:
+        raise InputError(
+            f"[task] batch = {batch!r}: must be that of [training], {training.batch}; leave it out"
+        )
+    for key in ("batch", "seed"):
+        if key in known:
+            table.setdefault(key, getattr(training, key))
+    elsewhere = {} if set(table) <= known else _keys_of_others(name)
+    return tables.build(cls, table, "task", elsewhere), name
+
+
+def _keys_of_others(task: str) -> dict[str, str]:
+    found = {}
+    for name in registry.tasks():
+        cls = registry.task(name)
+        if name != task and is_dataclass(cls):
+            found.update({f.name: f"task {name!r}" for f in fields(cls)})
+    return found
+
+
+def _rule(given: Mapping[str, Any]) -> tuple[Any, str]:
+    name, table = _named(given, "rule", registry.RULES, None)
+    return tables.build(registry.plugin(name, registry.RULES, "rule"), table, "rule", {}), name
+
+
+def _decorrelation(given: Mapping[str, Any]) -> tuple[Any, str]:
+    if "decorrelation" not in given:
+        return None, ""
+    known = registry.DECORRELATIONS
+    name, table = _named(given, "decorrelation", known, "Decorrelation")
+    cls = registry.plugin(name, known, "decorrelation")
+    return tables.build(cls, table, "decorrelation", {}), name
+
+
+def _neuron(network: NetworkTable | None) -> None:
+    if network is not None:
+        registry.plugin(network.neuron, registry.NEURONS, "[network] neuron")
+
+
+def _locate(source: str | os.PathLike[str]) -> Path:
+    path = Path(source)
+    if path.is_file():
+        return path
+    known = registry.configs()
+    if str(source) in known:
+        return known[str(source)]
+    raise InputError(
+        f"config {str(source)!r}: neither a file nor the name of a config; "
+        f"{nearest(str(source), known)}"
+    )
+
+
+def _override(given: dict[str, Any], override: str) -> None:
+    target, equals, text = override.partition("=")
+    keys = target.strip().split(".")
+    if not equals or len(keys) < 2 or not all(keys):
+        raise InputError(f"--set {override}: must be table.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    table = given
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {override}: {key!r} is not a table")
+    table[keys[-1]] = value
+
+
+def _flat(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}.{key}": v for name, table in resolved.items() for key, v in table.items()}

@@ -1,0 +1,130 @@
+"""Figures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from neurosim.files import whole
+from neurosim.training import History
+
+TARGET, TRAIN, AFTER, FAINT = "0.15", "tab:orange", "tab:blue", "0.6"
+STRETCH = 400  # steps of a series that can still be told apart in a figure
+SEQUENCES = 6  # short sequences side by side
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
+
+
+def learning_curve(history: History, baselines: pd.Series) -> Figure:
+    """Train and test error over epochs, with a line for every baseline's test error."""
+    figure = _figure(8.0, 4.8)
+    ax = figure.add_subplot()
+    frame = history.frame
+    ax.plot(frame["epoch"], frame["train_mse"], color=TRAIN, label="train, while learning")
+    ax.plot(frame["epoch"], frame["test_mse"], color=AFTER, label="test")
+    ax.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
+    ax.set_xlim(0, max(1, history.epoch))
+    for error in baselines:
+        ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
+    ax.set_title("Error over training; dashed: what the baselines reach on the test", loc="left")
+    ax.legend(loc="upper right", frameon=True, framealpha=0.9)
+    _name_lines(ax, baselines)
+    return figure
+
+
+def _name_lines(ax: Axes, values: pd.Series) -> None:
+    """Write names right of the axes, at the height of their lines, none over another."""
+    low, high = np.log(ax.get_ylim())
+    heights = (np.log(values.sort_values()) - low) / (high - low)
+    room, previous = 0.045, -np.inf
+    for name, height in heights.items():
+        previous = max(height, previous + room)
+        ax.annotate(
+            str(name),
+            xy=(1.0, height),
+            xytext=(1.03, previous),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            color="0.35",
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0},
+        )
+
+
+def predictions(task: Any, before: NDArray[Any], after: NDArray[Any]) -> Figure:
+    """What was asked for on the first test series, and what the network answers.
+
+    Parameters
+    ----------
+    task : task
+    before, after : ndarray, (T, series, n_targets)
+        Outputs on the test series of the untrained and of the trained network.
+    """
+    targets = task.test()[1]
+    several = targets.shape[2] > 1
+    return (_images if several else _lines)(task, targets, before, after)
+
+
+def _lines(task: Any, targets: Any, before: Any, after: Any) -> Figure:
+    convert = getattr(task, "to_fahrenheit", lambda values: values)
+    steps = np.arange(min(STRETCH, len(targets)))
+    figure = _figure(9.0, 4.2)
+    ax = figure.add_subplot()
+    for outputs, words, color, width in (
+        (before, "network before training", FAINT, 1.0),
+        (targets, "target", TARGET, 1.4),
+        (after, "network after training", AFTER, 1.4),
+    ):
+        ax.plot(steps, convert(outputs[steps, 0, 0]), color=color, linewidth=width, label=words)
+    weather = hasattr(task, "to_fahrenheit")
+    horizon = getattr(task, "horizon", None)
+    ahead = f" {horizon} hours later" if weather else ""
+    ax.set_xlabel("hour of the first test series" if weather else "step of the first test series")
+    ax.set_ylabel(f"temperature{ahead} [°F]" if weather else task.target_names[0])
+    ax.set_xlim(0, len(steps) - 1)
+    error = float(np.mean(np.square(np.asarray(after, dtype=np.float64) - targets)))
+    ax.set_title(
+        f"{type(task).__name__}: target and answers (MSE of all test series, after: {error:.3g})",
+        loc="left",
+    )
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _images(task: Any, targets: Any, before: Any, after: Any) -> Figure:
+    steps = len(targets)
+    shown = max(1, min(SEQUENCES, targets.shape[1], STRETCH // steps))
+    figure = _figure(9.0, 5.6)
+    rows = figure.subplots(3, 1, sharex=True)
+    for ax, values, words in zip(
+        rows, (targets, before, after), ("target", "before training", "after training"), strict=True
+    ):
+        image = np.concatenate([values[:, k] for k in range(shown)]).T
+        drawn = ax.imshow(image, aspect="auto", vmin=0, vmax=1, cmap="Greys", interpolation="none")
+        for k in range(1, shown):
+            ax.axvline(k * steps - 0.5, color=AFTER, linewidth=0.8)
+        ax.set_title(words, loc="left", fontsize=10)
+        ax.set_ylabel("channel")
+    rows[-1].set_xlabel(f"step ({shown} test sequences of {steps} steps, one after the other)")
+    figure.colorbar(drawn, ax=rows, label="output", shrink=0.8)
+    figure.suptitle(f"{type(task).__name__}: what was asked for and what the network answers")
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    # Without pyplot: no global state, and no window system is looked for.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure

@@ -1,0 +1,198 @@
+"""A run's folder: what lies where, and whether it can be gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tomli_w
+
+from neurosim import checkpoint
+from neurosim.errors import CheckpointError, InputError
+from neurosim.experiments import environment
+from neurosim.experiments.config import Config, load
+from neurosim.files import whole
+from neurosim.simulator import Simulator
+from neurosim.training import History
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of one run. Each is whole or absent."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config; the first file to be written."""
+        return self.path / "config.toml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions and platform, of every process that worked on the run."""
+        return self.path / "environment.json"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch; never behind the checkpoint, at most one row ahead."""
+        return self.path / "history.parquet"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The simulator after the last whole epoch."""
+        return self.path / "checkpoint.npz"
+
+    @property
+    def summary(self) -> Path:
+        """One page for people."""
+        return self.path / "summary.md"
+
+    @property
+    def result(self) -> Path:
+        """The numbers, for programs; the last file to be written."""
+        return self.path / "result.json"
+
+    def figure(self, name: str) -> Path:
+        """A figure."""
+        return self.path / "figures" / f"{name}.png"
+
+    # --------------------------------------------------------------------- write
+
+    def begin(self, config: Config) -> None:
+        """Note what is run, and on what."""
+        write_text(self.config, tomli_w.dumps(config.resolved()))
+        used = [environment.describe()]
+        if self.environment.is_file():
+            with suppress(ValueError):  # what cannot be read is no loss for the run
+                earlier = json.loads(self.environment.read_text(encoding="utf-8"))
+                used = earlier if used[0] in earlier else earlier + used
+        write_text(self.environment, json.dumps(used, indent=2) + "\n")
+        for path in (self.result, self.summary):  # of a shorter run
+            path.unlink(missing_ok=True)
+
+    def keep(self, history: History, sim: Simulator, config: Config, data: str) -> None:
+        """Keep an epoch. The history goes first: `resume` drops a row without checkpoint."""
+        with whole(self.history) as temporary:
+            history.frame.to_parquet(temporary, index=False)
+        extra = {"epoch": history.epoch, "config": config.digest, "data": data}
+        sim.save(self.checkpoint, extra)
+
+    # ---------------------------------------------------------------------- read
+
+    def refuse_used(self) -> None:
+        """Raise `InputError` unless the folder is free for a new run."""
+        if not self.path.is_dir():
+            return
+        if self.config.is_file():
+            state = "a finished run" if self.result.is_file() else "an unfinished run"
+            with suppress(CheckpointError):
+                epoch = checkpoint.read(self.checkpoint)[1]["extra"]["epoch"]
+                state += f", {epoch} epochs long"
+            raise InputError(
+                f"{self.path}: holds {state}; go on with it by --resume, or choose another "
+                f"folder by --out"
+            )
+        names = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+        if names:
+            raise InputError(
+                f"{self.path}: is not empty ({', '.join(names[:3])}) and holds no run; choose "
+                f"another folder by --out"
+            )
+
+    def resume(self, config: Config, data: str) -> tuple[Simulator, History]:
+        """Read where a run stopped.
+
+        Raises
+        ------
+        InputError
+            If there is no run, or it is one of another config.
+        CheckpointError
+            If its files are damaged, or do not belong together.
+        """
+        if not self.config.is_file():
+            raise InputError(f"{self.path}: no run to resume (no {self.config.name})")
+        for left in self.path.rglob(".*.part"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        self._compare(config)
+        history = self._history()
+        if not self.checkpoint.is_file():
+            if len(history) > 1:
+                raise CheckpointError(
+                    f"{self.checkpoint}: missing, but {self.history.name} has {len(history)} rows"
+                )
+            return config.simulator(), History()
+        extra = checkpoint.read(self.checkpoint)[1].get("extra", {})
+        for key, now, what in (
+            ("config", config.digest, "another config"),
+            ("data", data, "other data: what the task loads has changed since"),
+        ):
+            if extra.get(key) != now:
+                raise CheckpointError(f"{self.checkpoint}: belongs to {what}")
+        epoch = int(extra["epoch"])
+        if epoch > config.training.epochs:
+            raise InputError(
+                f"{self.path}: training.epochs = {config.training.epochs} must be at least "
+                f"{epoch}, the epochs already trained"
+            )
+        if [row["epoch"] for row in history.rows[: epoch + 1]] != list(range(epoch + 1)):
+            raise CheckpointError(
+                f"{self.history}: must have rows for epochs 0 to {epoch}, which the checkpoint "
+                f"is of; it has {len(history)} rows"
+            )
+        known = [type(config.rule), type(config.decorrelation)]
+        known += [type(p.neuron) for p in config.simulator().network.populations]
+        try:
+            sim = Simulator.load(self.checkpoint, known=known)
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise CheckpointError(f"{self.checkpoint}: damaged ({error})") from error
+        return sim, History(history.rows[: epoch + 1])
+
+    def _compare(self, config: Config) -> None:
+        try:
+            earlier = load(self.config)
+        except InputError as error:
+            raise CheckpointError(f"{self.config}: damaged ({error})") from error
+        differ = earlier.differences(config)
+        before, now = differ.pop("training.epochs", (0, 0))
+        if now < before:
+            differ["training.epochs"] = (before, now)
+        if differ:
+            lines = [f"  {key}: {was!r} there, {now!r} now" for key, (was, now) in differ.items()]
+            raise InputError(
+                f"{self.path}: holds a run of another config (only training.epochs may differ, "
+                f"and only grow):\n" + "\n".join(lines)
+            )
+
+    def _history(self) -> History:
+        if not self.history.is_file():
+            return History()
+        try:
+            rows = pd.read_parquet(self.history).to_dict("records")
+        except Exception as error:  # pyarrow raises whatever it stumbles upon
+            raise CheckpointError(
+                f"{self.history}: damaged or truncated ({type(error).__name__}: {error})"
+            ) from error
+        return History([{str(key): value for key, value in row.items()} for row in rows])
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def data_digest(task: Any) -> str:
+    """Hash of what a task shows first and tests with: a config may find other data later."""
+    digest = hashlib.sha256()
+    for array in (*task.train(0), *task.test()):
+        digest.update(str(np.shape(array)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

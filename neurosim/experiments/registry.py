@@ -1,0 +1,105 @@
+"""What can be named in a config: tasks, rules, neuron models, engines, and configs themselves."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+from neurosim import neurons, rules
+from neurosim.errors import InputError, nearest
+from neurosim.local import DecorrelationRule, Perturbation
+
+GROUP = "neurosim.tasks"
+
+
+def _of_kind(module: Any, kind: type) -> dict[str, type]:
+    named = {name: getattr(module, name) for name in module.__all__}
+    return {name: cls for name, cls in named.items() if issubclass(cls, kind)}
+
+
+RULES = _of_kind(rules, Perturbation)
+DECORRELATIONS = _of_kind(rules, DecorrelationRule)
+NEURONS = _of_kind(neurons, object)
+
+
+def tasks() -> dict[str, importlib.metadata.EntryPoint]:
+    """All installed tasks by name: entry points of the group ``neurosim.tasks``."""
+    found = importlib.metadata.entry_points(group=GROUP)
+    return {point.name: point for point in sorted(found, key=lambda point: point.name)}
+
+
+def task(name: str) -> type:
+    """Find a task's class by its name.
+
+    Raises
+    ------
+    InputError
+        If no installed package offers it.
+    """
+    known = tasks()
+    if not known:
+        raise InputError(
+            f"task {name!r}: no package that offers tasks is installed (entry points of the "
+            f"group {GROUP!r}); in a source checkout: pip install -e ."
+        )
+    if name not in known:
+        raise InputError(f"task {name!r} does not exist; {nearest(name, known)}")
+    try:
+        loaded = known[name].load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"task {name!r}: {known[name].value} cannot be loaded ({error})"
+        ) from error
+    return loaded
+
+
+def plugin(name: str, known: dict[str, type], what: str) -> type:
+    """Find a class by its name among `known`, or anywhere by ``package.module:Class``.
+
+    Parameters
+    ----------
+    name : str
+    known : dict of str to type
+    what : str
+        What is looked for, for the error.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if ":" not in name:
+        if name not in known:
+            raise InputError(
+                f"{what} {name!r} does not exist; {nearest(name, known)}; "
+                f"or your own as 'package.module:Class'"
+            )
+        return known[name]
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{what} {name!r} cannot be imported ({error}); is its package installed, or its "
+            f"folder on PYTHONPATH?"
+        ) from error
+    if not isinstance(found, type):
+        raise InputError(f"{what} {name!r} must be a class, is {found!r}")
+    return found
+
+
+def config_folder() -> Path:
+    """Where the configs are that come with neurosim."""
+    packaged = Path(str(importlib.resources.files("neurosim"))) / "configs"
+    # In a source checkout they lie at the top, where people look for them.
+    return packaged if packaged.is_dir() else packaged.parents[1] / "configs"
+
+
+def configs() -> dict[str, Path]:
+    """All configs that come with neurosim, by name such as ``paper/copying_np``."""
+    folder = config_folder()
+    found = sorted(folder.rglob("*.toml"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}

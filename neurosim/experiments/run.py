@@ -1,0 +1,176 @@
+"""Run an experiment: train, compare with the baselines, draw, sum up."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from neurosim.experiments import baselines, figures, summary
+from neurosim.experiments.config import Config
+from neurosim.experiments.folder import Folder, data_digest, write_text
+from neurosim.simulator import Simulator
+from neurosim.training import History, train
+
+BEFORE, AFTER = "network, before training", "network, after training"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of an experiment.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        ``train_mse``, ``test_mse``, other scores likewise and ``note``; the rows are
+        the network before and after training, and the baselines.
+    history : History
+    seconds_per_step : float
+        Of learning.
+    folder : Path
+    """
+
+    table: pd.DataFrame
+    history: History
+    seconds_per_step: float
+    folder: Path
+
+    @property
+    def beaten(self) -> list[str]:
+        """Baselines whose test error is higher than the trained network's."""
+        return self._compared(lambda error, own: error > own)
+
+    @property
+    def not_beaten(self) -> list[str]:
+        """Baselines whose test error is as low or lower."""
+        return self._compared(lambda error, own: error <= own)
+
+    def _compared(self, keep: Any) -> list[str]:
+        errors = self.table["test_mse"].drop(BEFORE)
+        own = errors.pop(AFTER)
+        return [str(name) for name, error in errors.items() if keep(error, own)]
+
+
+class Experiment:
+    """One config and the folder that its run is kept in.
+
+    Parameters
+    ----------
+    config : Config
+    out : path-like, optional
+        The folder; ``runs/<config's name>-<hash>`` below the current one by default.
+    """
+
+    def __init__(self, config: Config, out: str | Path | None = None) -> None:
+        self.config = config
+        name = f"{config.name}-{config.digest[:8]}"
+        self.folder = Folder(Path(out) if out is not None else Path("runs") / name)
+
+    def run(self, resume: bool = False, progress: bool = True) -> Result:
+        """Train, or go on training, and write everything to the folder.
+
+        Parameters
+        ----------
+        resume : bool
+            Go on with the run that the folder holds: the numbers at the end equal
+            those of a run that was never interrupted.
+        progress : bool
+            Whether to show a progress bar.
+
+        Raises
+        ------
+        InputError
+            If the folder is in use; or, to resume, holds no run of this config.
+        CheckpointError
+            If what is to be resumed is damaged.
+        StorageError
+            If a file cannot be written.
+        DivergenceError
+            If the numbers blow up. The last whole epoch is kept.
+        KeyboardInterrupt
+            On Ctrl-C. The last whole epoch is kept.
+        """
+        # One thread: the matrices are small, and two threads that wait for each other are slower.
+        with threadpool_limits(limits=1):
+            return self._run(resume, progress)
+
+    def _run(self, resume: bool, progress: bool) -> Result:
+        config, folder = self.config, self.folder
+        if not resume:
+            folder.refuse_used()
+        data = data_digest(config.task)
+        if resume:
+            sim, history = folder.resume(config, data)
+        else:
+            sim, history = config.simulator(), History()
+        folder.begin(config)
+        history = train(
+            sim,
+            config.task,
+            config.training.epochs,
+            history=history,
+            on_epoch=lambda done: folder.keep(done, sim, config, data),
+            progress=progress,
+        )
+        if history.interrupted:
+            raise KeyboardInterrupt
+        return self._finish(sim, history)
+
+    def _finish(self, sim: Simulator, history: History) -> Result:
+        config, folder, task = self.config, self.folder, self.config.task
+        untrained = config.simulator()
+        rows, answers = {}, {}
+        for name, network in ((BEFORE, untrained), (AFTER, sim)):
+            rows[name] = {}
+            for part, (inputs, targets) in (("train", task.train(0)), ("test", task.test())):
+                outputs = network.evaluate(inputs, targets).outputs
+                scores = task.score(outputs, targets).items()
+                rows[name] |= {f"{part}_{key}": float(value) for key, value in scores}
+            answers[name] = outputs
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        if config.baselines.enabled:
+            epochs = min(config.training.epochs, config.baselines.readout_epochs)
+            table = pd.concat([table, baselines.compute(task, untrained, epochs)])
+        result = Result(table.rename_axis("who"), history, _pace(history), folder.path)
+        figures.save(
+            figures.learning_curve(history, table.drop([BEFORE, AFTER])["test_mse"]),
+            folder.figure("learning_curve"),
+        )
+        figures.save(
+            figures.predictions(task, answers[BEFORE], answers[AFTER]),
+            folder.figure("predictions"),
+        )
+        write_text(folder.summary, summary.markdown(config, result))
+        write_text(folder.result, json.dumps(_numbers(config, result), indent=2) + "\n")
+        return result
+
+
+def _pace(history: History) -> float:
+    """Seconds a learning step took: the median over epochs, which a busy moment leaves alone."""
+    rows = [row for row in history.rows if row["steps"]]
+    return float(np.median([row["seconds"] / row["steps"] for row in rows])) if rows else math.nan
+
+
+def _numbers(config: Config, result: Result) -> dict[str, Any]:
+    last = {key: value for key, value in result.history.last.items() if key != "seconds"}
+    rows = result.table.to_dict("index")
+    return {
+        "config": config.name,
+        "digest": config.digest,
+        "epochs": result.history.epoch,
+        "last_epoch": last,
+        "seconds_per_step": result.seconds_per_step,
+        # JSON knows no "not a number": what a baseline has no value for is left out.
+        "table": {
+            str(who): {key: value for key, value in row.items() if value == value}
+            for who, row in rows.items()
+        },
+        "beaten": result.beaten,
+        "not_beaten": result.not_beaten,
+    }

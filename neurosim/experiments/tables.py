@@ -1,0 +1,139 @@
+"""Tables of a config: checked against what may stand in them, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from neurosim.errors import InputError, nearest
+
+NONE = "none"  # TOML has no null
+
+Seed = Field(default=None, ge=0, lt=2**32)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class NetworkTable(_Table):
+    """``[network]``: the arguments of `neurosim.rnn`."""
+
+    hidden: int = Field(default=100, ge=1)
+    neuron: str = "Tanh"
+    tau: float = Field(default=1.0, ge=1)
+    decorrelate: bool | None = None
+    gain: float = Field(default=1.0, ge=0)
+    input_gain: float = Field(default=1.0, ge=0)
+    seed: int | None = Seed
+
+
+class TrainingTable(_Table):
+    """``[training]``: how long, on how many replicas, from which seed, on which engine."""
+
+    epochs: int = Field(default=50, ge=1)
+    batch: int = Field(default=10, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    engine: str = "cpu"
+
+
+class BaselinesTable(_Table):
+    """``[baselines]``: whether to compute them, and how long to train the readout alone."""
+
+    enabled: bool = True
+    readout_epochs: int = Field(default=50, ge=1)
+
+
+def check[Model: BaseModel](model: type[Model], table: Mapping[str, Any], where: str) -> Model:
+    """Check a table against its model.
+
+    Raises
+    ------
+    InputError
+        One line per problem.
+    """
+    given = {key: None if value == NONE else value for key, value in table.items()}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(map(str, problem["loc"]))
+            if problem["type"] == "extra_forbidden":
+                lines.append(unknown(key, table[key], model.model_fields, where))
+            else:
+                says = problem["msg"][0].lower() + problem["msg"][1:]
+                lines.append(f"[{where}] {key} = {table.get(key)!r}: {says}")
+        raise InputError("\n".join(lines)) from error
+
+
+def unknown(key: str, value: Any, known: Iterable[str], where: str) -> str:
+    """Say that a key does not exist, and which one was probably meant."""
+    return f"[{where}] {key} = {value!r}: no such key; {nearest(key, known)}"
+
+
+def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[str, str]) -> Any:
+    """Build a dataclass from a table, and let it check its own values.
+
+    Parameters
+    ----------
+    cls : type
+        The dataclass.
+    table : mapping
+        Its fields, without the name.
+    where : str
+        The table's name, for errors.
+    elsewhere : mapping of str to str
+        Keys that belong to another choice, and to which.
+
+    Raises
+    ------
+    InputError
+        One line per problem.
+    """
+    if not is_dataclass(cls):
+        raise InputError(f"[{where}] name: {cls.__name__} must be a dataclass")
+    known = {f.name: f for f in fields(cls) if f.init}
+    lines = []
+    for key, value in table.items():
+        if key not in known:
+            line = unknown(key, value, known, where)
+            lines.append(line + (f" ({key!r} belongs to {elsewhere[key]})" * (key in elsewhere)))
+    for key, f in known.items():
+        if key not in table and f.default is MISSING and f.default_factory is MISSING:
+            lines.append(f"[{where}] {key}: missing; {cls.__name__} has no default for it")
+    if lines:
+        raise InputError("\n".join(lines))
+    given = {
+        key: None if value == NONE and _optional(known[key]) else value
+        for key, value in table.items()
+    }
+    try:
+        return cls(**given)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"[{where}] {error}") from error
+
+
+def _optional(field: Any) -> bool:
+    return field.default is None or any(word in str(field.type) for word in ("None", "Optional"))
+
+
+def plain(value: Any) -> Any:
+    """What TOML can hold: no null, no tuples, text for keys and paths."""
+    if value is None:
+        return NONE
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def as_table(thing: Any) -> dict[str, Any]:
+    """All fields of a dataclass, defaults filled in, as `plain`."""
+    return {f.name: plain(getattr(thing, f.name)) for f in fields(thing) if f.init}

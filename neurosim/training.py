@@ -1,0 +1,299 @@
+"""Training: epochs, what is measured in each, and going on after an interruption."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim import checkpoint as checkpoints
+from neurosim.errors import CheckpointError, InputError, is_count, require
+from neurosim.simulator import Simulator
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class TaskLike(Protocol):
+    """What training asks of a task; see the package `tasks` for some."""
+
+    n_inputs: int
+    n_targets: int
+
+    def train(self, epoch: int = 0) -> Pair:
+        """Inputs and targets ``(T, series, features)`` to learn from, epochs counted from 0."""
+
+    def test(self) -> Pair:
+        """Inputs and targets to be judged by."""
+
+    def score(self, outputs: Any, targets: Any) -> Mapping[str, float]:
+        """Judge outputs by targets: ``mse``, and whatever else says how good they are."""
+
+
+@dataclass
+class History:
+    """What was measured, one row an epoch; row 0 is before training.
+
+    Attributes
+    ----------
+    rows : list of dict
+        ``epoch``; ``train_mse``, measured while learning (before training: without
+        learning); ``test_mse`` and the task's other scores as ``test_...``, without
+        learning; ``seconds`` of learning; ``steps`` learned from; per step the ``events``,
+        ``synaptic_operations`` and ``weight_writes`` of all replicas together.
+    interrupted : bool
+        Whether Ctrl-C ended the training. The simulator has then learned from a
+        part of an epoch that is not in here.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    interrupted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained so far."""
+        return int(self.rows[-1]["epoch"]) if self.rows else 0
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The latest row."""
+        require(len(self.rows) > 0, "History", "rows", self.rows, "at least one")
+        return self.rows[-1]
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The row with the lowest test error: picked on the test, hence optimistic."""
+        require(len(self.rows) > 0, "History", "rows", self.rows, "at least one")
+        # Not a number is the worst of all, not the best.
+        return min(self.rows, key=lambda row: float(np.nan_to_num(row["test_mse"], nan=np.inf)))
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All rows as a table."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw train and test error over epochs, on a logarithmic scale."""
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            ax = plt.subplots()[1]
+        epochs = [row["epoch"] for row in self.rows]
+        for name, words in (("train_mse", "train, while learning"), ("test_mse", "test")):
+            ax.plot(epochs, [row[name] for row in self.rows], label=words)
+        ax.set(xlabel="epoch", ylabel="mean squared error", yscale="log")
+        ax.legend()
+        return ax
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> History:
+        """Read the history that `train` wrote into its checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or damaged, or `train` did not write it.
+        """
+        extra = checkpoints.read(path)[1].get("extra") or {}
+        if "history" not in extra:
+            raise CheckpointError(f"{path}: holds no history; train(checkpoint=...) writes one")
+        return cls(list(extra["history"]))
+
+
+def train(
+    sim: Simulator,
+    task: TaskLike,
+    epochs: int = 50,
+    *,
+    history: History | None = None,
+    on_epoch: Callable[[History], None] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a simulator on a task, and test it after every epoch.
+
+    In an epoch every training series is shown once: consecutive groups of as many
+    series as the simulator has replicas, each group from rest. Then all test series
+    are run without learning.
+
+    Parameters
+    ----------
+    sim : Simulator
+    task : task
+        For example from the package `tasks`.
+    epochs : int
+        Epochs altogether, those in `history` included.
+    history : History, optional
+        What was trained before: numbering goes on from there. With the simulator of
+        the same moment, the outcome equals never having stopped, bit for bit.
+    on_epoch : callable, optional
+        Called with the history after every row, before the checkpoint is written.
+    checkpoint : path-like, optional
+        Where to keep the simulator and the history, after every epoch.
+    progress : bool
+        Whether to show a progress bar; it is silent unless on a terminal.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    InputError
+        If the task does not fit the simulator.
+    DivergenceError
+        If the numbers blow up; the checkpoint stays that of the last whole epoch.
+
+    Examples
+    --------
+    Going on after an interruption:
+
+    >>> sim = Simulator.load("run.npz")                                  # doctest: +SKIP
+    >>> train(sim, task, 50, history=History.load("run.npz"), checkpoint="run.npz")
+    ... # doctest: +SKIP
+    """
+    _check(sim, task, epochs)
+    history = History() if history is None else History(list(history.rows))
+    with _Bar(progress, epochs, history.epoch) as bar:
+        try:
+            for epoch in range(len(history), epochs + 1):
+                history.rows.append(_epoch(sim, task, epoch, bar))
+                bar.measured(history.last)
+                if on_epoch is not None:
+                    on_epoch(history)
+                if checkpoint is not None:
+                    sim.save(checkpoint, {"epoch": epoch, "history": history.rows})
+        except KeyboardInterrupt:
+            history.interrupted = True
+    return history
+
+
+def _epoch(sim: Simulator, task: TaskLike, epoch: int, bar: _Bar) -> dict[str, Any]:
+    """Learn for one epoch (epoch 0: look, without learning) and test."""
+    inputs, targets = task.train(max(0, epoch - 1))
+    if np.ndim(inputs) != 3 or np.shape(inputs)[1] % sim.batch:
+        raise InputError(
+            f"{type(task).__name__}: train() returned inputs of shape {np.shape(inputs)}; they "
+            f"must be (T, series, features), series a multiple of the Simulator's batch = "
+            f"{sim.batch}"
+        )
+    row: dict[str, Any] = {"epoch": epoch}
+    if epoch == 0:
+        row["train_mse"] = sim.evaluate(inputs, targets).mse
+        costs = {"seconds": 0.0, "steps": 0, "events": 0.0}
+        costs |= {"synaptic_operations": 0.0, "weight_writes": 0.0}
+    else:
+        row["train_mse"], costs = _learn(sim, inputs, targets, bar)
+    inputs, targets = task.test()
+    scores = task.score(sim.evaluate(inputs, targets).outputs, targets)
+    row |= {f"test_{name}": float(value) for name, value in scores.items()}
+    return row | costs
+
+
+def _learn(
+    sim: Simulator, inputs: NDArray[Any], targets: NDArray[Any], bar: _Bar
+) -> tuple[float, dict[str, Any]]:
+    started = time.perf_counter()
+    groups = range(0, inputs.shape[1], sim.batch)
+    bar.begin(len(inputs) * len(groups))
+    errors, counts = [], np.zeros(3)
+    for first in groups:
+        group = slice(first, first + sim.batch)
+        record = sim.run(inputs[:, group], targets[:, group], learn=True, progress=bar.step)
+        bar.group(len(inputs))
+        errors.append(record.mse)
+        counts += [
+            record.events.sum(),
+            record.synaptic_operations.sum(),
+            record.weight_writes.sum(),
+        ]
+    seconds, steps = time.perf_counter() - started, len(inputs) * len(groups)
+    names = ("events", "synaptic_operations", "weight_writes")
+    per_step = dict(zip(names, (counts / steps).tolist(), strict=True))
+    return float(np.mean(errors)), {"seconds": seconds, "steps": steps, **per_step}
+
+
+def _check(sim: Any, task: Any, epochs: Any) -> None:
+    require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator")
+    fine = all(callable(getattr(task, name, None)) for name in ("train", "test", "score"))
+    fine = fine and not isinstance(task, type)
+    allowed = "a task: an object with train(epoch), test() and score(outputs, targets)"
+    require(fine, "train", "task", task, allowed)
+    require(is_count(epochs) and epochs >= 0, "train", "epochs", epochs, "a whole number >= 0")
+    for name, population in (
+        ("n_inputs", sim.network.inputs),
+        ("n_targets", sim.network.outputs),
+    ):
+        size = getattr(task, name, None)
+        if size is not None and size != population.size:
+            raise InputError(
+                f"train: task {type(task).__name__} has {name} = {size}, but population "
+                f"{population.name!r} of the Simulator's network has size = {population.size}"
+            )
+
+
+class _Bar:
+    """A live bar over all steps, with the latest errors; silent unless on a terminal."""
+
+    def __init__(self, wanted: bool, epochs: int, done: int) -> None:
+        self._epochs, self._done = epochs, done
+        self._length = self._before = 0
+        self._bar: Any = None
+        if wanted:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            console = Console()
+            if console.is_terminal:
+                words, errors = (TextColumn(f"{{task.{f}}}") for f in ("description", "fields[e]"))
+                columns = (words, BarColumn(), TimeRemainingColumn(), errors)
+                self._bar = Progress(*columns, console=console, transient=True)
+                self._id = self._bar.add_task("before training", total=None, e="")
+
+    def __enter__(self) -> _Bar:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, steps: int) -> None:
+        """An epoch of so many steps begins."""
+        self._length, self._before = steps, 0
+
+    def group(self, steps: int) -> None:
+        """A group of series is over, after so many steps."""
+        self._before += steps
+
+    def step(self, done: int) -> None:
+        """So many steps of the current group are done."""
+        if self._bar is not None:
+            self._bar.update(
+                self._id,
+                description=f"epoch {self._done + 1}/{self._epochs}",
+                total=self._length * self._epochs,
+                completed=self._length * self._done + self._before + done,
+            )
+
+    def measured(self, row: Mapping[str, Any]) -> None:
+        """An epoch is over."""
+        self._done = row["epoch"]
+        if self._bar is not None:
+            self._bar.update(
+                self._id, e=f"mse: train {row['train_mse']:.3g}, test {row['test_mse']:.3g}"
+            )
