@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
-from neurosim.errors import CheckpointError, InputError, is_count, require
+from neurosim.errors import CheckpointError, DivergenceError, InputError, is_count, require
 from neurosim.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+COUNTS = ("events", "synaptic_operations", "weight_writes")
 
 
 class TaskLike(Protocol):
@@ -193,8 +195,7 @@ def _epoch(sim: Simulator, task: TaskLike, epoch: int, bar: _Bar) -> dict[str, A
     row: dict[str, Any] = {"epoch": epoch}
     if epoch == 0:
         row["train_mse"] = sim.evaluate(inputs, targets).mse
-        costs = {"seconds": 0.0, "steps": 0, "events": 0.0}
-        costs |= {"synaptic_operations": 0.0, "weight_writes": 0.0}
+        costs = {"seconds": 0.0, "steps": 0} | dict.fromkeys(COUNTS, 0.0)
     else:
         row["train_mse"], costs = _learn(sim, inputs, targets, bar)
     inputs, targets = task.test()
@@ -209,21 +210,24 @@ def _learn(
     started = time.perf_counter()
     groups = range(0, inputs.shape[1], sim.batch)
     bar.begin(len(inputs) * len(groups))
-    errors, counts = [], np.zeros(3)
+    errors, counts = [], np.zeros(len(COUNTS))
     for first in groups:
         group = slice(first, first + sim.batch)
         record = sim.run(inputs[:, group], targets[:, group], learn=True, progress=bar.step)
         bar.group(len(inputs))
+        if not np.isfinite(record.mse):
+            raise _diverged(sim)  # finite weights can still be so large that the loss is not
         errors.append(record.mse)
-        counts += [
-            record.events.sum(),
-            record.synaptic_operations.sum(),
-            record.weight_writes.sum(),
-        ]
+        counts += [getattr(record, name).sum() for name in COUNTS]
     seconds, steps = time.perf_counter() - started, len(inputs) * len(groups)
-    names = ("events", "synaptic_operations", "weight_writes")
-    per_step = dict(zip(names, (counts / steps).tolist(), strict=True))
+    per_step = dict(zip(COUNTS, (counts / steps).tolist(), strict=True))
     return float(np.mean(errors)), {"seconds": seconds, "steps": steps, **per_step}
+
+
+def _diverged(sim: Simulator) -> DivergenceError:
+    largest = {name: float(np.abs(w).max()) for name, w in sim.weights.items()}
+    name = max(largest, key=lambda name: largest[name])
+    return DivergenceError(name, sim.step, largest[name])
 
 
 def _check(sim: Any, task: Any, epochs: Any) -> None:

@@ -14,7 +14,7 @@ from neurosim.record import Probe
 from neurosim.simulator import Simulator
 
 STRENGTHS = 10.0 ** np.arange(-9, 2)
-RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
 
 RIDGE = "ridge readout of the untrained network"
 DELTA = "readout-only delta rule"
@@ -134,7 +134,7 @@ def ridge_readout(task: Any, states: States) -> dict[str, Any]:
         steps, series = y.shape[:2]
         if series >= 5:
             cut = series - series // 5
-            parts = (np.s_[:, :cut], np.s_[:, cut:])
+            parts: Any = (np.s_[:, :cut], np.s_[:, cut:])
         else:
             cut = max(1, steps - steps // 5)
             parts = (np.s_[:cut], np.s_[cut:])

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from neurosim.engines import find
+from neurosim.engines import ENGINES
 from neurosim.errors import InputError, nearest
 from neurosim.experiments import registry, tables
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
@@ -168,11 +168,13 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         baselines = attempt(tables.check, BaselinesTable, given.get("baselines", {}), "baselines")
         substrate = attempt(tables.build, Substrate, given.get("substrate", {}), "substrate", {})
         defaults = training or TrainingTable()
-        attempt(find, defaults.engine)
+        attempt(_engine, defaults.engine)
         task, task_name = attempt(_task, given, defaults) or (None, "")
         rule, rule_name = attempt(_rule, given) or (None, "")
         decorrelation, its_name = attempt(_decorrelation, given) or (None, "")
         attempt(_neuron, network)
+        if decorrelation is not None and network is not None and network.decorrelate is False:
+            problems.append("[network] decorrelate = False: must be left out with [decorrelation]")
     if problems:
         raise InputError(f"{where}:\n  " + "\n".join(problems).replace("\n", "\n  "))
     fill: dict[str, Any] = {}
@@ -239,6 +241,11 @@ def _decorrelation(given: Mapping[str, Any]) -> tuple[Any, str]:
     name, table = _named(given, "decorrelation", known, "Decorrelation")
     cls = registry.plugin(name, known, "decorrelation")
     return tables.build(cls, table, "decorrelation", {}), name
+
+
+def _engine(name: str) -> None:
+    if name not in ENGINES:
+        raise InputError(f"[training] engine = {name!r} does not exist; {nearest(name, ENGINES)}")
 
 
 def _neuron(network: NetworkTable | None) -> None:

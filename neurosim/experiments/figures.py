@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from neurosim.files import whole
@@ -35,10 +36,13 @@ def learning_curve(history: History, baselines: pd.Series) -> Figure:
     ax.plot(frame["epoch"], frame["test_mse"], color=AFTER, label="test")
     ax.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
     ax.set_xlim(0, max(1, history.epoch))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     for error in baselines:
         ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
-    ax.set_title("Error over training; dashed: what the baselines reach on the test", loc="left")
-    ax.legend(loc="upper right", frameon=True, framealpha=0.9)
+    ax.set_title("Error over training, and what baselines reach on the test", loc="left")
+    figure.legend(loc="outside lower left", ncols=2, frameon=False)
     _name_lines(ax, baselines)
     return figure
 
@@ -46,21 +50,41 @@ def learning_curve(history: History, baselines: pd.Series) -> Figure:
 def _name_lines(ax: Axes, values: pd.Series) -> None:
     """Write names right of the axes, at the height of their lines, none over another."""
     low, high = np.log(ax.get_ylim())
-    heights = (np.log(values.sort_values()) - low) / (high - low)
-    room, previous = 0.045, -np.inf
-    for name, height in heights.items():
-        previous = max(height, previous + room)
+    ordered = values.sort_values()
+    heights = ((np.log(ordered) - low) / (high - low)).to_numpy()
+    places = _apart(heights, room=0.055)
+    for name, height, place in zip(ordered.index, heights, places, strict=True):
         ax.annotate(
             str(name),
             xy=(1.0, height),
-            xytext=(1.03, previous),
+            xytext=(1.04, place),
             xycoords="axes fraction",
             textcoords="axes fraction",
             va="center",
             fontsize=8,
             color="0.35",
-            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": FAINT,
+                "linewidth": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0.0, 0.5),
+            },
         )
+
+
+def _apart(heights: NDArray[Any], room: float) -> NDArray[Any]:
+    """Push sorted heights apart, as little as it takes, until they are `room` from each other."""
+    places = np.array(heights, dtype=np.float64)
+    for _ in range(200):
+        lack = room - np.diff(places)
+        if not (lack > 1e-9).any():
+            break
+        push = np.maximum(lack, 0) / 2
+        places[:-1] -= push
+        places[1:] += push
+    return places
 
 
 def predictions(task: Any, before: NDArray[Any], after: NDArray[Any]) -> Figure:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from neurosim.experiments import baselines, figures, summary
 from neurosim.experiments.config import Config
@@ -125,7 +125,8 @@ class Experiment:
     def _finish(self, sim: Simulator, history: History) -> Result:
         config, folder, task = self.config, self.folder, self.config.task
         untrained = config.simulator()
-        rows, answers = {}, {}
+        rows: dict[str, dict[str, float]] = {}
+        answers: dict[str, Any] = {}
         for name, network in ((BEFORE, untrained), (AFTER, sim)):
             rows[name] = {}
             for part, (inputs, targets) in (("train", task.train(0)), ("test", task.test())):

@@ -41,16 +41,20 @@ def markdown(config: Config, result: Result) -> str:
     """Write the page."""
     table, history = result.table, result.history
     columns = score_columns(table)
-    notes = table["note"] if "note" in table else None
+    notes = table.get("note")
     lines = [f"# {config.name}", "", verdict(result), ""]
     heads = [name.replace("_", " ").replace("mse", "MSE") for name in columns]
     lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(columns)]
     for who, row in table.iterrows():
         cells = " | ".join(number(row[name]) for name in columns)
         lines.append(f"| {who} | {cells} |")
-    lines += ["", "MSE: mean squared error over steps, series and outputs, of the task's own units."]
+    lines += [
+        "",
+        "MSE: mean squared error over steps, series and outputs, in the task's own units.",
+    ]
     if history.epoch:
-        lines.append(f"While learning, in the last epoch, train MSE {history.last['train_mse']:.4g}.")
+        online = number(history.last["train_mse"])
+        lines.append(f"While it was still learning, in the last epoch: train MSE {online}.")
     if notes is not None:
         lines += ["", *(f"- {who}: {note}" for who, note in notes.dropna().items())]
     lines += [

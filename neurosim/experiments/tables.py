@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurosim.errors import InputError, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
 
 NONE = "none"  # TOML has no null
 
@@ -47,7 +49,7 @@ class BaselinesTable(_Table):
     readout_epochs: int = Field(default=50, ge=1)
 
 
-def check[Model: BaseModel](model: type[Model], table: Mapping[str, Any], where: str) -> Model:
+def check(model: type[Model], table: Mapping[str, Any], where: str) -> Model:
     """Check a table against its model.
 
     Raises
@@ -100,8 +102,8 @@ def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[st
     lines = []
     for key, value in table.items():
         if key not in known:
-            line = unknown(key, value, known, where)
-            lines.append(line + (f" ({key!r} belongs to {elsewhere[key]})" * (key in elsewhere)))
+            owner = f" ({key!r} belongs to {elsewhere[key]})" if key in elsewhere else ""
+            lines.append(unknown(key, value, known, where) + owner)
     for key, f in known.items():
         if key not in table and f.default is MISSING and f.default_factory is MISSING:
             lines.append(f"[{where}] {key}: missing; {cls.__name__} has no default for it")

@@ -1,0 +1,186 @@
+"""The command line: ``neurosim run | list | doctor``."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+# Whatever is heavy is imported inside the commands, so that --help answers at once.
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from neurosim.experiments.run import Experiment, Result
+
+app = typer.Typer(
+    help="Train recurrent networks with local perturbation rules on a simulated chip.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    tasks = "tasks"
+    rules = "rules"
+    configs = "configs"
+    engines = "engines"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from neurosim import __version__
+
+        print(f"neurosim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="A TOML file, or a name from `list configs`.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Change a setting; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder. [default: runs/<config>-<hash>]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run.")] = False,
+    engine: Annotated[str | None, typer.Option(help="As training.engine.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of weights, noise and data.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="As training.epochs.")] = None,
+) -> None:
+    """Train as a config says, compare with baselines, draw figures, sum up."""
+    from neurosim.experiments import Experiment, load
+
+    settings = list(set_ or [])
+    settings += [f'training.engine="{engine}"'] * (engine is not None)
+    settings += [f"training.epochs={epochs}"] * (epochs is not None)
+    experiment = Experiment(load(config, settings, seed), out)
+    _follow(experiment, resume)
+
+
+def _follow(experiment: Experiment, resume: bool) -> None:
+    from neurosim.errors import DivergenceError
+
+    folder = experiment.folder
+    try:
+        result = experiment.run(resume)
+    except KeyboardInterrupt:
+        words = "interrupted; nothing was kept yet"
+        if folder.checkpoint.is_file():
+            words = (
+                f"interrupted; every whole epoch is kept in {folder.path}; to go on, repeat "
+                f"the command with --resume"
+            )
+        print(f"\n{words}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except DivergenceError as error:
+        if folder.checkpoint.is_file():
+            error.add_note(f"last checkpoint: {folder.checkpoint}")
+        raise
+    _report(result)
+
+
+def _report(result: Result) -> None:
+    from rich.table import Table
+
+    from neurosim.experiments import summary
+
+    columns = summary.score_columns(result.table)
+    table = Table(title=None, box=None, pad_edge=False)
+    table.add_column("")
+    for name in columns:
+        table.add_column(name.replace("_", " ").replace("mse", "MSE"), justify="right")
+    for who, row in result.table.iterrows():
+        style = "bold" if str(who).startswith("network, after") else None
+        table.add_row(str(who), *(summary.number(row[name]) for name in columns), style=style)
+    _print(table)
+    print(f"\n{summary.verdict(result)}")
+    print(f"{result.seconds_per_step * 1e3:.3g} ms a step while learning")
+    print(f"figures: {result.folder / 'figures'}\nrun:     {result.folder}")
+
+
+@app.command(name="list")
+def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
+    """List what a config can name."""
+    from neurosim.engines import ENGINES
+    from neurosim.experiments import registry
+
+    if what is What.tasks:
+        for name, point in registry.tasks().items():
+            print(f"{name:<14} {_first_line(registry.task(name))}  [{point.value}]")
+    elif what is What.rules:
+        for rules in (registry.RULES, registry.DECORRELATIONS):
+            for cls in rules.values():
+                print(f"{_first_line(cls)}\n{cls.budget()}\n")  # type: ignore[attr-defined]
+    elif what is What.configs:
+        for name, path in registry.configs().items():
+            print(f"{name:<32} {_first_comment(path)}".rstrip())
+    else:
+        for name, words in ENGINES.items():
+            print(f"{name:<8} {words}")
+
+
+def _first_line(cls: type) -> str:
+    line = (cls.__doc__ or "").strip().split("\n")[0]
+    return re.sub(r",? (?:after |and )?\[\d\]_|`", "", line)
+
+
+def _first_comment(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+@app.command()
+def doctor() -> None:
+    """Say what neurosim finds on this machine."""
+    from rich.table import Table
+
+    from neurosim.experiments import doctor as examined
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, finding in examined.examine():
+        table.add_row(name, finding)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    # Where nobody looks at a terminal, nothing has to fit into one.
+    console = Console()
+    console = console if console.is_terminal else Console(width=160)
+    console.print(table)
+
+
+def main() -> None:
+    """Run the command line; say what went wrong in one message, exit code 2."""
+    debug = os.environ.get("NEUROSIM_DEBUG", "") not in ("", "0")
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError, ArithmeticError) as error:
+        # Ours derive from these; a task's are ValueErrors too.
+        if debug:
+            raise
+        print("\n".join([f"neurosim: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,69 @@
+"""What there is on this machine that neurosim uses."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+from pathlib import Path
+
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+from neurosim import __version__
+from neurosim.experiments import environment, registry
+
+
+def examine() -> list[tuple[str, str]]:
+    """Look at everything, and say what was found, by name."""
+    found = [
+        ("neurosim", __version__),
+        ("python", f"{platform.python_version()} ({platform.python_implementation()})"),
+        ("system", f"{platform.system()} {platform.machine()}"),
+        ("cores", f"{environment.cores()} usable of {os.cpu_count()}"),
+    ]
+    found += [(name, environment.version(name)) for name in environment.PACKAGES]
+    found += [("tasks", ", ".join(registry.tasks()) or "none: install neurosim (pip install -e .)")]
+    found += [("configs", f"{len(registry.configs())} in {registry.config_folder()}")]
+    found += [("threads", "one per run; use the other cores for other runs"), ("BLAS", _blas())]
+    found += [("compiled loops", _kernels()), ("NEUROSIM_DATA", _data()), ("GPU", _gpu())]
+    return found
+
+
+def _blas() -> str:
+    import numpy as np
+
+    np.ones((2, 2)) @ np.ones((2, 2))  # a library shows only once it is loaded
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    words = [f"{p['internal_api']} {p['version']}, {p['num_threads']} threads" for p in pools]
+    return "; ".join(words) + " (runs use one)" if words else "none found"
+
+
+def _kernels() -> str:
+    from neurosim.engines import disk_cache
+
+    folder = disk_cache.folder()
+    count = len(list(folder.iterdir())) if folder.is_dir() else 0
+    return f"{count} kept in {folder} (set NEUROSIM_CACHE for another folder)"
+
+
+def _data() -> str:
+    named = os.environ.get("NEUROSIM_DATA")
+    if not named:
+        return "not set; the weather task uses the table that comes with it"
+    if not Path(named).is_dir():
+        return f"{named}: no such folder"
+    has = "has" if (Path(named) / "WTH.csv").is_file() else "has no"
+    return f"{named}: {has} WTH.csv"
+
+
+def _gpu() -> str:
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        return f"not used: CuPy is not installed ({error})"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        names = [cupy.cuda.runtime.getDeviceProperties(k)["name"].decode() for k in range(count)]
+    except Exception as error:  # whatever a driver stumbles upon
+        return f"not used: CuPy finds none ({error})"
+    return f"{', '.join(names) or 'none'} (no engine uses it yet)"

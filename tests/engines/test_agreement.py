@@ -1,0 +1,163 @@
+"""Every engine computes what the oracle computes, for everything that can be chosen."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import neurosim as ns
+
+STEPS, REPLICAS = 9, 2
+ROUNDING = 3e-4  # of the largest change: float32 sums against float64, through a recurrent net
+STORING = 6e-8 * STEPS  # of the largest weight: a float32 weight is rounded whenever it changes
+
+RULES = {"NP": (ns.NP, 1e-2), "ANP": (ns.ANP, 1e-2), "WP": (ns.WP, 1e-3)}
+NEURONS = {
+    "tanh": ns.Tanh(),
+    "leaky tanh": ns.Tanh(tau=3.0),
+    "relu": ns.ReLU(),
+    "leaky relu": ns.ReLU(tau=2.5),
+    "linear": ns.Linear(),
+    "leaky linear": ns.Linear(tau=4.0),
+}
+DECORRELATIONS = {
+    "none": None,
+    "Eq. 6": ns.Decorrelation(1e-2),
+    "local": ns.LocalDecorrelation(1e-2),
+}
+CREDITS = [
+    {"schedule": "online"},
+    {"schedule": "window", "window": 4},
+    {"schedule": "sequence"},
+    {"schedule": "online", "reward": "return_to_go"},
+    {"schedule": "online", "reward": "return_to_go", "window": 3},
+    {"schedule": "window", "reward": "return_to_go", "window": 3, "resync_every": 3},
+    {"schedule": "sequence", "reward": "return_to_go"},
+    {"schedule": "window", "reward": "global", "window": 4},
+    {"schedule": "sequence", "reward": "global", "window": 4},
+    {"schedule": "sequence", "reward": "global"},
+]
+OPTIONS = [
+    {},
+    {"reward_scope": "batch"},
+    {"pairs": 1},
+    {"pairs": 2, "reward_scope": "batch"},
+    {"distribution": "rademacher"},
+    {"resync_every": 1},
+    {"resync_every": 3, "pairs": 1},
+    {"scale": "published"},
+]
+
+
+def both(rule, neuron, decorrelation, **more):
+    """Run the same simulation on both engines and compare all that they report."""
+    generator = np.random.default_rng(3)
+    inputs = generator.normal(size=(STEPS, REPLICAS, 3))
+    targets = generator.normal(size=(STEPS, REPLICAS, 2))
+    net = ns.rnn(3, 6, 2, decorrelate=decorrelation is not None, neuron=neuron, seed=2)
+    found = {}
+    for engine in ("objects", "cpu"):
+        sim = ns.Simulator(
+            net, rule, decorrelation, batch=REPLICAS, engine=engine, seed=11, **more
+        )
+        record = sim.run(inputs, targets, learn=True, outputs=True)
+        found[engine] = sim, record
+    start = net.initial_weights()
+    (oracle, expected), (engine, got) = found["objects"], found["cpu"]
+    for name, weights in engine.weights.items():
+        change = np.abs(oracle.weights[name] - start[name]).max()
+        assert change > 0 or name == "D"
+        allowed = ROUNDING * change + STORING * np.abs(weights).max()
+        assert np.abs(weights - oracle.weights[name]).max() <= allowed, name
+    close(got.loss, expected.loss)
+    close(got.outputs, expected.outputs)
+    assert got.reward.keys() == expected.reward.keys()
+    for name, reward in got.reward.items():
+        close(reward, expected.reward[name])
+    for counter in ("events", "synaptic_operations", "weight_writes"):
+        np.testing.assert_array_equal(getattr(got, counter), getattr(expected, counter))
+
+
+def close(got, expected):
+    assert np.abs(got - expected).max() <= ROUNDING * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("decorrelation", DECORRELATIONS)
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("rule", RULES)
+def test_engines_agree_on_every_rule_neuron_and_decorrelation(rule, neuron, decorrelation):
+    make, rate = RULES[rule]
+    for credit, scope in itertools.product(CREDITS, ("replica", "batch")):
+        learning = make(learning_rate=rate / 10, noise_std=1e-2, reward_scope=scope, **credit)
+        both(learning, NEURONS[neuron], DECORRELATIONS[decorrelation])
+
+
+@pytest.mark.parametrize("credit", CREDITS, ids=str)
+@pytest.mark.parametrize("rule", RULES)
+def test_engines_agree_on_every_option(rule, credit):
+    make, rate = RULES[rule]
+    for option in OPTIONS:
+        if credit.get("reward", "local") != "local" and "resync_every" in option:
+            continue  # refused: see test_local
+        learning = make(**{"learning_rate": rate / 10, "noise_std": 1e-2, **credit, **option})
+        both(learning, ns.Tanh(), ns.Decorrelation(1e-2))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rates", [{"B": 1e-2}, {"A": 1e-3, "R": 2e-3}])
+def test_engines_agree_on_frozen_projections(rule, rates):
+    make, _ = RULES[rule]
+    net = ns.rnn(2, 5, 1, seed=4)
+    inputs, targets = np.ones((5, 1, 2)), np.ones((5, 1, 1))
+    ends = []
+    for engine in ("objects", "cpu"):
+        sim = ns.Simulator(net, make(learning_rate=rates, noise_std=1e-2), engine=engine)
+        sim.run(inputs, targets)
+        ends.append(sim.weights)
+        for name, start in net.initial_weights().items():
+            assert (name in rates) == bool(np.any(ends[-1][name] != start))
+    for name in ends[0]:
+        np.testing.assert_allclose(ends[1][name], ends[0][name], atol=2e-6)
+
+
+@pytest.mark.parametrize("scale", ["population", "network", "published"])
+def test_engines_agree_on_scales(scale):
+    both(ns.ANP(learning_rate=1e-3, noise_std=1e-2, scale=scale), ns.Tanh(), None)
+
+
+def test_engines_agree_on_a_noisy_chip():
+    rule = ns.NP(learning_rate=1e-4, noise_std=1e-2)
+    both(rule, ns.Tanh(), None, substrate=ns.Substrate(act_noise=0.05))
+
+
+def test_engines_agree_on_deep_networks():
+    """Nothing in an engine knows the paper's network: two hidden populations, a skip, feedback."""
+    net = ns.Network(
+        populations=(
+            ns.Population("retina", 3),
+            ns.Population("first", 17, ns.ReLU(), decorrelation="D1"),
+            ns.Population("second", 4, ns.Tanh(tau=2.0), decorrelation="D2"),
+            ns.Population("out", 2, ns.Linear()),
+        ),
+        projections=(
+            ns.Projection("in", "retina", "first"),
+            ns.Projection("up", "first", "second"),
+            ns.Projection("skip", "retina", "second"),
+            ns.Projection("back", "second", "first", delay=1),
+            ns.Projection("loop", "second", "second", delay=1),
+            ns.Projection("read", "second", "out"),
+        ),
+        seed=6,
+    )
+    generator = np.random.default_rng(0)
+    inputs, targets = generator.normal(size=(7, 2, 3)), generator.normal(size=(7, 2, 2))
+    rule = ns.ANP(1e-3, noise_std=1e-2, reward="return_to_go", window=3, resync_every=3)
+    ends = []
+    for engine in ("objects", "cpu"):
+        sim = ns.Simulator(net, rule, ns.Decorrelation(1e-2), batch=2, engine=engine, seed=1)
+        sim.run(inputs, targets)
+        ends.append(sim.weights)
+    for name, start in net.initial_weights().items():
+        change = np.abs(ends[0][name] - start).max()
+        assert change > 0
+        assert np.abs(ends[0][name] - ends[1][name]).max() <= ROUNDING * change

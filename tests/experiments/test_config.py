@@ -1,0 +1,194 @@
+"""A config says all, or is refused in words that help."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+import tomli_w
+
+import neurosim as ns
+from neurosim.experiments import load, registry
+from neurosim.experiments.config import parse
+
+ALL = sorted(registry.configs())
+
+
+def test_there_are_configs():
+    assert "quickstart" in ALL
+    assert len([name for name in ALL if name.startswith("paper/")]) == 5 * 6
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_config_loads_and_says_the_same_when_written_out(name):
+    config = load(name)
+    resolved = config.resolved()
+    again = parse(tomllib.loads(tomli_w.dumps(resolved)), config.name, "again")
+    assert again.resolved() == resolved
+    assert again.digest == config.digest
+    assert not again.differences(config)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "paper/mackey_glass_danp", "paper/copying_wp"])
+def test_a_config_builds_its_simulator(name, monkeypatch):
+    monkeypatch.delenv("NEUROSIM_DATA", raising=False)
+    config = load(name, ["task.steps=30"] if "mackey" in name else [])
+    sim = config.simulator()
+    assert sim.batch == config.training.batch
+    assert sim.network.inputs.size == config.task.n_inputs
+    assert sim.rule == config.rule
+    has_d = "D" in sim.network.matrices
+    assert has_d == (config.decorrelation is not None)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith("paper/")])
+def test_paper_configs_have_the_sizes_of_table_1(name):
+    config = load(name)
+    copying = "copying" in name
+    assert config.network.hidden == (500 if copying else 1000)
+    assert config.training.batch == (1 if copying else 10)
+    assert config.training.epochs == 500
+    assert config.rule.scale == "published"
+    kind = name.rsplit("_", 1)[1].upper()
+    assert (config.decorrelation is not None) == kind.startswith("D")
+    assert type(config.rule).__name__ == kind.removeprefix("D")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("rule.learnin_rate=1", r"\[rule\] learnin_rate = 1: no such key.*'learning_rate'"),
+        ("training.epoch=3", r"\[training\] epoch = 3: no such key.*'epochs'"),
+        ("task.horizn=3", r"\[task\] horizn = 3: no such key.*'horizon'"),
+        ("task.length=4", r"\[task\] length = 4: no such key.*belongs to task 'copying'"),
+        ("network.hiden=3", r"\[network\] hiden = 3: no such key.*'hidden'"),
+        ("substrate.act_nois=1", r"\[substrate\] act_nois = 1: no such key.*'act_noise'"),
+        ("decorrelation.rate=1", r"\[decorrelation\] rate = 1: no such key.*'learning_rate'"),
+        ("netwrk.hidden=3", r"\[netwrk\]: no such table.*'network'"),
+        ("training.batch=0", r"\[training\] batch = 0"),
+        ("training.epochs=-1", r"\[training\] epochs = -1"),
+        ('training.batch="a"', r"\[training\] batch = 'a'"),
+        ("training.epochs=1.5", r"\[training\] epochs = 1.5"),
+        ("training.seed=-1", r"\[training\] seed = -1"),
+        ("training.engine=cup", r"engine = 'cup'.*'cpu'"),
+        ("network.hidden=0", r"\[network\] hidden = 0"),
+        ("network.tau=0.5", r"\[network\] tau = 0.5"),
+        ("network.gain=nan", r"\[network\] gain = nan"),
+        ("network.neuron=Tan", r"\[network\] neuron 'Tan'.*'Tanh'"),
+        ("network.decorrelate=false", r"\[network\] decorrelate"),
+        ("baselines.enabled=1", r"\[baselines\] enabled = 1"),
+        ("task.batch=3", r"\[task\] batch = 3: must be that of \[training\], 2"),
+        ("task.name=mackey_gass", r"'mackey_gass'.*'mackey_glass'"),
+        ("task.steps=-5", r"\[task\] MackeyGlass: steps = -5"),
+        ("task.name=3", r"\[task\] name: 3 must be text"),
+        ("rule.name=ANPP", r"rule 'ANPP'.*'ANP'"),
+        ("rule.name=nowhere:Rule", r"rule 'nowhere:Rule' cannot be imported"),
+        ("rule.learning_rate=-1", r"\[rule\] ANP: learning_rate = -1"),
+        ('rule.learning_rate="fast"', r"\[rule\] ANP: learning_rate = 'fast'"),
+        ("rule.noise_std=0", r"\[rule\] ANP: noise_std = 0"),
+        ("rule.reward=lokal", r"\[rule\] ANP: reward = 'lokal'"),
+        ("decorrelation.learning_rate=0", r"\[decorrelation\] Decorrelation: learning_rate = 0"),
+        ("substrate.act_noise=-1", r"\[substrate\] Substrate: act_noise = -1"),
+        ("rule", r"--set rule: must be table.key=value"),
+        ("rule=3", r"--set rule=3: must be table.key=value"),
+    ],
+)
+def test_what_is_wrong_is_named(tiny, override, says):
+    with pytest.raises(ns.InputError, match=says):
+        tiny(override)
+
+
+def test_all_problems_are_told_at_once(tiny):
+    with pytest.raises(ns.InputError) as caught:
+        tiny("training.epochs=0", "rule.lr=3", "network.hiden=3")
+    assert len(str(caught.value).splitlines()) == 1 + 3
+    assert "tiny.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(("table", "key"), [("task", "name"), ("rule", "name")])
+def test_what_is_missing_is_named(tiny_file, table, key):
+    tables = tomllib.loads(tiny_file.read_text())
+    del tables[table][key]
+    tiny_file.write_text(tomli_w.dumps(tables))
+    with pytest.raises(ns.InputError, match=rf"\[{table}\] {key}: missing; known: "):
+        load(tiny_file)
+
+
+def test_a_missing_learning_rate_is_named(tiny_file):
+    tiny_file.write_text(tiny_file.read_text().replace("learning_rate = 1e-3", ""))
+    with pytest.raises(ns.InputError, match=r"\[rule\] learning_rate: missing"):
+        load(tiny_file)
+
+
+@pytest.mark.parametrize("text", ["[task", "a = ", "\x00", "é = 1"])
+def test_what_is_no_toml_is_refused(tmp_path, text):
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ns.InputError, match=r"bad\.toml: cannot be read as TOML"):
+        load(path)
+
+
+def test_an_unknown_config_gets_a_suggestion():
+    with pytest.raises(ns.InputError, match="did you mean 'quickstart'"):
+        load("quickstrat")
+
+
+def test_none_is_written_as_text(tiny):
+    config = tiny("task.squash=none", "rule.window=none")
+    assert config.task.squash is None
+    assert config.rule.window is None
+    assert config.resolved()["task"]["squash"] == "none"
+
+
+def test_one_seed_for_all_unless_said_otherwise(tiny):
+    config = tiny()
+    assert (config.network.seed, config.task.seed, config.simulator().seed) == (5, 5, 5)
+    config = tiny("network.seed=1", "task.seed=2")
+    assert (config.network.seed, config.task.seed, config.simulator().seed) == (1, 2, 5)
+    config = load_with_seed = tiny("network.seed=1", "task.seed=2", seed=9)
+    assert (config.network.seed, config.task.seed, config.simulator().seed) == (9, 9, 9)
+    assert load_with_seed.simulator().network.seed == 9
+
+
+def test_the_training_batch_is_the_tasks(tiny):
+    assert tiny("training.batch=4").task.batch == 4
+    assert tiny("training.batch=4", "task.batch=4").task.batch == 4
+
+
+def test_a_rate_per_projection(tiny):
+    config = tiny("rule.learning_rate={A = 1e-3, B = 1e-2}")
+    assert config.rule.learning_rate == {"A": 1e-3, "B": 1e-2}
+
+
+def test_values_are_toml_or_text(tiny):
+    assert tiny("task.direction=past").task.direction == "past"
+    assert tiny('task.direction="past"').task.direction == "past"
+    assert tiny("rule.noise_std=1e-2").rule.noise_std == 1e-2
+
+
+def test_the_hash_is_of_what_is_learned_not_for_how_long(tiny):
+    assert tiny("training.epochs=7").digest == tiny().digest
+    assert tiny("rule.noise_std=1e-2").digest != tiny().digest
+    assert tiny(seed=6).digest != tiny().digest
+
+
+def test_the_network_follows_its_table(tiny):
+    network = tiny("network.neuron=ReLU", "network.tau=2", "network.gain=0").simulator().network
+    assert network.population("hidden").neuron == ns.ReLU(tau=2)
+    assert not network.initial_weights()["R"].any()
+
+
+def test_a_rule_of_ones_own(tiny, tmp_path, monkeypatch):
+    (tmp_path / "own_rules.py").write_text(
+        "from neurosim import ANP\nclass Mine(ANP):\n    pass\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tiny("rule.name=own_rules:Mine")
+    assert type(config.rule).__name__ == "Mine"
+    assert config.resolved()["rule"]["name"] == "own_rules:Mine"
+
+
+def test_without_any_task_installed_it_says_how_to_install(tiny, monkeypatch):
+    monkeypatch.setattr(registry, "tasks", dict)
+    with pytest.raises(ns.InputError, match="pip install"):
+        tiny()

@@ -1,0 +1,102 @@
+"""Figures and words about a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import neurosim as ns
+from neurosim.experiments import figures, summary
+from neurosim.experiments.run import AFTER, BEFORE, Result
+
+HISTORY = ns.History(
+    [
+        {"epoch": k, "train_mse": 1 / (k + 1), "test_mse": 2 / (k + 1), "seconds": 1.0, "steps": 9}
+        for k in range(5)
+    ]
+)
+
+
+def result(**errors):
+    errors = {BEFORE: 9.0, AFTER: 2.0} | errors
+    table = pd.DataFrame({"test_mse": errors})
+    return Result(table, HISTORY, 0.1, Path("somewhere"))
+
+
+def test_names_of_close_lines_do_not_overlap():
+    heights = np.array([0.1, 0.5, 0.5, 0.501, 0.502, 0.9])
+    places = figures._apart(heights, room=0.05)
+    assert (np.diff(places) >= 0.05 - 1e-6).all()
+    np.testing.assert_allclose(places[[0, 5]], [0.1, 0.9])
+    assert abs(places[1:5].mean() - heights[1:5].mean()) < 0.01
+
+
+def test_every_baseline_is_drawn_and_named():
+    drawn = figures.learning_curve(HISTORY, pd.Series({"mean": 1.0, "ridge": 0.5}))
+    ax = drawn.axes[0]
+    assert ax.get_yscale() == "log"
+    assert {text.get_text() for text in ax.texts} == {"mean", "ridge"}
+    assert {line.get_ydata()[0] for line in ax.lines[2:]} == {1.0, 0.5}
+
+
+def test_without_baselines_there_is_still_a_curve(tmp_path):
+    drawn = figures.learning_curve(HISTORY, pd.Series(dtype=float))
+    figures.save(drawn, tmp_path / "a" / "curve.png")
+    assert (tmp_path / "a" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+class Line:
+    n_targets = 1
+    target_names = ("x(t + 3)",)
+
+    def __init__(self, outputs=1):
+        self.targets = np.random.default_rng(0).random((20, 3, outputs))
+
+    def test(self):
+        return self.targets, self.targets
+
+
+class Fahrenheit(Line):
+    horizon = 48
+
+    def to_fahrenheit(self, values):
+        return np.asarray(values) * 100
+
+
+def test_one_output_is_drawn_as_lines_in_its_unit():
+    task = Line()
+    ax = figures.predictions(task, task.targets + 1, task.targets).axes[0]
+    assert ax.get_ylabel() == "x(t + 3)"
+    task = Fahrenheit()
+    ax = figures.predictions(task, task.targets + 1, task.targets).axes[0]
+    assert "48 hours later [°F]" in ax.get_ylabel()
+    target = next(line for line in ax.lines if line.get_label() == "target")
+    np.testing.assert_array_equal(target.get_ydata(), task.targets[:, 0, 0] * 100)
+
+
+def test_several_outputs_are_drawn_as_images():
+    task = Line(outputs=4)
+    drawn = figures.predictions(task, task.targets, task.targets)
+    images = [ax.images[0] for ax in drawn.axes if ax.images and ax.get_ylabel() == "channel"]
+    assert [image.get_array().shape for image in images] == [(4, 60)] * 3
+
+
+@pytest.mark.parametrize(
+    ("errors", "says"),
+    [
+        ({"mean": 3.0}, "beat every baseline: mean"),
+        ({"mean": 1.0}, "beat no baseline. Better than it: mean"),
+        ({"mean": 3.0, "ridge": 2.0}, "beat: mean. It did not beat: ridge"),
+        ({}, "No baselines"),
+    ],
+)
+def test_the_verdict_is_plain(errors, says):
+    assert says in summary.verdict(result(**errors))
+
+
+def test_a_network_that_is_not_a_number_beats_nothing():
+    broken = result(**{AFTER: float("nan"), "mean": 3.0})
+    assert broken.beaten == []

@@ -1,0 +1,241 @@
+"""A run can be stopped anywhere and gone on with; what is damaged or foreign is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import neurosim as ns
+from neurosim import checkpoint
+from neurosim.experiments import Experiment, load
+from neurosim.experiments.folder import Folder
+
+FILES = {
+    "config.toml",
+    "environment.json",
+    "history.parquet",
+    "checkpoint.npz",
+    "result.json",
+    "summary.md",
+    "figures",
+}
+
+
+def numbers(folder):
+    """All that a run measured, but for seconds."""
+    folder = Folder(folder)
+    result = json.loads(folder.result.read_text())
+    del result["seconds_per_step"]
+    weights = ns.Simulator.load(folder.checkpoint).weights
+    weights = {name: w.tolist() for name, w in weights.items()}
+    history = pd.read_parquet(folder.history).drop(columns="seconds").to_dict("records")
+    return result, weights, history
+
+
+def stopped_at(experiment, epoch):
+    """Run until `epoch` is being kept, as by Ctrl-C."""
+
+    def keep(self, history, *rest, keep=Folder.keep):
+        if history.epoch == epoch:
+            raise KeyboardInterrupt
+        keep(self, history, *rest)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Folder, "keep", keep)
+        experiment.run(progress=False)
+
+
+@pytest.fixture
+def finished(tiny, tmp_path):
+    out = tmp_path / "straight"
+    result = Experiment(tiny(), out).run(progress=False)
+    return out, result
+
+
+def test_everything_is_written(finished):
+    out, result = finished
+    assert {p.name for p in out.iterdir()} == FILES
+    assert {p.name for p in (out / "figures").iterdir()} == {
+        "learning_curve.png",
+        "predictions.png",
+    }
+    assert not list(out.rglob(".*")), "no temporary files are left"
+    assert result.history.epoch == 3
+    assert list(result.table.index[:2]) == ["network, before training", "network, after training"]
+    environment = (out / "environment.json").read_text()
+    assert json.loads(environment)[0]["packages"]["numpy"] == np.__version__
+    assert os.uname().nodename not in environment
+
+
+def test_the_config_written_gives_the_same_run(finished, tmp_path):
+    out, _ = finished
+    Experiment(load(out / "config.toml"), tmp_path / "again").run(progress=False)
+    (first, *rest), (again, *others) = numbers(out), numbers(tmp_path / "again")
+    assert first["table"] == again["table"]
+    assert rest == others
+
+
+def test_the_summary_names_settings_baselines_and_versions(finished):
+    text = (finished[0] / "summary.md").read_text()
+    for words in (
+        "ridge readout of the untrained network",
+        "readout-only delta rule",
+        "persistence",
+        "own noise  need not be known",
+        "learning_rate = 0.001",
+        f"numpy {np.__version__}",
+        "seed = 5",
+        "On the test, the trained network beat",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+def test_interrupted_and_resumed_equals_straight(tiny, tmp_path, finished, epoch):
+    out = tmp_path / "stopped"
+    stopped_at(Experiment(tiny(), out), epoch)
+    assert not (out / "result.json").exists()
+    Experiment(tiny(), out).run(resume=True, progress=False)
+    assert numbers(out) == numbers(finished[0])
+
+
+def test_a_history_ahead_of_the_checkpoint_is_cut(tiny, tmp_path, finished):
+    out = tmp_path / "stopped"
+    stopped_at(Experiment(tiny(), out), 2)
+    rows = pd.read_parquet(out / "history.parquet")
+    ahead = pd.concat([rows, rows.tail(1).assign(epoch=2, test_mse=-1.0)])
+    ahead.to_parquet(out / "history.parquet", index=False)
+    (out / ".history.parquet.1234.part").write_bytes(b"left by a killed process")
+    Experiment(tiny(), out).run(resume=True, progress=False)
+    assert numbers(out) == numbers(finished[0])
+    assert not list(out.rglob(".*.part"))
+
+
+def test_more_epochs_may_be_asked_for(tiny, tmp_path, finished):
+    out = tmp_path / "short"
+    Experiment(tiny("training.epochs=2"), out).run(progress=False)
+    Experiment(tiny(), out).run(resume=True, progress=False)
+    assert numbers(out) == numbers(finished[0])
+    assert tomllib.loads((out / "config.toml").read_text())["training"]["epochs"] == 3
+
+
+def test_fewer_epochs_are_refused(tiny, finished):
+    with pytest.raises(ns.InputError, match=r"training\.epochs: 3 there, 2 now"):
+        Experiment(tiny("training.epochs=2"), finished[0]).run(resume=True)
+
+
+def test_a_finished_run_is_not_overwritten(tiny, finished):
+    before = numbers(finished[0])
+    with pytest.raises(ns.InputError, match="a finished run, 3 epochs long.*--resume.*--out"):
+        Experiment(tiny(), finished[0]).run()
+    Experiment(tiny(), finished[0]).run(resume=True)
+    assert numbers(finished[0]) == before
+
+
+def test_a_folder_with_something_else_is_refused(tiny, tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ns.InputError, match="not empty"):
+        Experiment(tiny(), tmp_path).run()
+
+
+def test_nothing_to_resume(tiny, tmp_path):
+    with pytest.raises(ns.InputError, match="no run to resume"):
+        Experiment(tiny(), tmp_path / "empty").run(resume=True)
+    assert not (tmp_path / "empty").exists()
+
+
+def test_another_config_is_refused_and_the_differences_named(tiny, finished):
+    other = tiny("rule.noise_std=1e-2", "task.horizon=4")
+    with pytest.raises(ns.InputError) as caught:
+        Experiment(other, finished[0]).run(resume=True)
+    assert "rule.noise_std: 0.001 there, 0.01 now" in str(caught.value)
+    assert "task.horizon: 3 there, 4 now" in str(caught.value)
+
+
+def test_other_data_are_refused(tiny, finished, monkeypatch):
+    monkeypatch.setattr("neurosim.experiments.run.data_digest", lambda task: "other")
+    with pytest.raises(ns.CheckpointError, match="other data"):
+        Experiment(tiny(), finished[0]).run(resume=True)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.npz", "history.parquet", "config.toml"])
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
+def test_damaged_files_are_refused(tiny, finished, name, damage):
+    path = finished[0] / name
+    whole = path.read_bytes()
+    path.write_bytes(
+        {"truncated": whole[: len(whole) // 2], "garbage": b"\x07" * 99, "empty": b""}[damage]
+    )
+    with pytest.raises((ns.CheckpointError, ns.InputError), match=name):
+        Experiment(tiny(), finished[0]).run(resume=True)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.npz", "history.parquet"])
+def test_missing_files_are_refused(tiny, finished, name):
+    (finished[0] / name).unlink()
+    with pytest.raises(ns.CheckpointError, match=name):
+        Experiment(tiny(), finished[0]).run(resume=True)
+
+
+def test_a_checkpoint_of_another_version_is_refused(tiny, finished):
+    path = finished[0] / "checkpoint.npz"
+    arrays, description = checkpoint.read(path)
+    checkpoint.write(path, arrays, description | {"version": 99})
+    with pytest.raises(ns.CheckpointError, match="version = 99"):
+        Experiment(tiny(), finished[0]).run(resume=True)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tiny, tmp_path, finished):
+    other = tmp_path / "other"
+    Experiment(tiny("rule.noise_std=1e-2"), other).run(progress=False)
+    (finished[0] / "checkpoint.npz").write_bytes((other / "checkpoint.npz").read_bytes())
+    with pytest.raises(ns.CheckpointError, match="belongs to another config"):
+        Experiment(tiny(), finished[0]).run(resume=True)
+
+
+def test_where_nothing_can_be_written_nothing_is_run(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ns.StorageError, match=r"config\.toml"):
+        Experiment(tiny(), tmp_path / "file" / "run").run()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "tiny.toml"]
+
+
+@pytest.mark.parametrize("calls", range(2, 12))
+def test_a_full_disk_leaves_only_whole_files(tiny, tmp_path, finished, calls, monkeypatch):
+    """Whichever file the disk is full at, going on later gives the same numbers."""
+    out, left = tmp_path / "full", [calls]
+
+    def fsync(descriptor, fsync=os.fsync):
+        left[0] -= 1
+        if left[0] <= 0:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(ns.StorageError, match="No space left"):
+            Experiment(tiny(), out).run(progress=False)
+    assert not list(out.rglob(".*"))
+    Experiment(tiny(), out).run(resume=True, progress=False)
+    assert numbers(out) == numbers(finished[0])
+
+
+def test_divergence_keeps_the_last_whole_epoch(tiny, tmp_path):
+    out = tmp_path / "wild"
+    config = tiny("rule.learning_rate=1e9", "decorrelation.learning_rate=1e9")
+    with pytest.raises(ns.DivergenceError):
+        Experiment(config, out).run(progress=False)
+    assert checkpoint.read(out / "checkpoint.npz")[1]["extra"]["epoch"] == 0
+    assert {p.name for p in out.iterdir()} == FILES - {"result.json", "summary.md", "figures"}
+
+
+def test_the_folder_is_named_after_config_and_hash(tiny):
+    config = tiny()
+    assert str(Experiment(config).folder.path) == os.path.join(
+        "runs", f"tiny-{config.digest[:8]}"
+    )

@@ -1,0 +1,92 @@
+"""Files that are either whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from neurosim.errors import StorageError
+from neurosim.files import whole
+
+
+def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "folder" / "file.txt"
+    with whole(path) as temporary:
+        temporary.write_text("all of it")
+        assert temporary.parent == path.parent
+        assert not path.exists()
+    assert path.read_text() == "all of it"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_it_takes_a_string_and_replaces_an_older_file(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("older")
+    with whole(str(path)) as temporary:
+        temporary.write_text("newer")
+        assert path.read_text() == "older"
+    assert path.read_text() == "newer"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_whoever_fails_while_writing_leaves_nothing_behind(tmp_path, error):
+    path = tmp_path / "file.txt"
+    path.write_text("older")
+    with pytest.raises(error), whole(path) as temporary:
+        temporary.write_text("half of")
+        raise error
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("older", [True, False])
+def test_a_full_disk_leaves_nothing_new_and_an_older_file_untouched(
+    tmp_path, monkeypatch, function, older
+):
+    path = tmp_path / "file.txt"
+    if older:
+        path.write_text("older")
+    monkeypatch.setattr(os, function, full)
+    with pytest.raises(StorageError, match=r"file\.txt: could not be written .*[Ss]pace"):
+        with whole(path) as temporary:
+            temporary.write_text("newer")
+    assert list(tmp_path.iterdir()) == ([path] if older else [])
+    assert not older or path.read_text() == "older"
+
+
+def test_a_disk_that_is_full_while_writing(tmp_path):
+    with pytest.raises(StorageError, match="could not be written"), whole(tmp_path / "f"):
+        full()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_written_is_on_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    calls = []
+    replace = os.replace
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("fsync"))
+    monkeypatch.setattr(os, "replace", lambda *names: calls.append("replace") or replace(*names))
+    with whole(tmp_path / "f") as temporary:
+        temporary.write_text("text")
+    assert calls == ["fsync", "replace"]
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    path = tmp_path / "file" / "f.txt"
+    with pytest.raises(StorageError, match=r"f\.txt: could not be written"), whole(path):
+        pytest.fail("there is nowhere to write to")
+
+
+def test_two_writers_do_not_share_a_temporary_name(tmp_path):
+    with whole(tmp_path / "f") as one, whole(tmp_path / "f") as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "f").read_text() == "one"

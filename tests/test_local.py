@@ -1,0 +1,287 @@
+"""What a rule may know, which options it has, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import neurosim as ns
+from neurosim.local import (
+    NEURON,
+    SYNAPSE,
+    LearningRule,
+    Perturbation,
+    Sizes,
+    arguments,
+    options,
+    scalar,
+)
+
+RULES = [ns.ANP, ns.NP, ns.WP]
+LATER = ["return_to_go", "global"]
+
+
+# ------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"learning_rate": 0}, r"learning_rate = 0 must be a finite number > 0, or one per"),
+        ({"learning_rate": -1e-3}, r"learning_rate = -0\.001 must"),
+        ({"learning_rate": math.nan}, r"learning_rate = nan must"),
+        ({"learning_rate": math.inf}, r"learning_rate = inf must"),
+        ({"learning_rate": "1e-3"}, r"learning_rate = '1e-3' must"),
+        ({"learning_rate": None}, r"learning_rate = None must"),
+        ({"learning_rate": True}, r"learning_rate = True must"),
+        ({"learning_rate": 10**400}, r"learning_rate = 10+ must"),
+        ({"learning_rate": {}}, r"learning_rate = \{\} must be a rate for at least one"),
+        ({"learning_rate": {"A": 0}}, r"learning_rate\['A'\] = 0 must be .* leave a projection out"),
+        ({"learning_rate": {"A": 1, "B": "x"}}, r"learning_rate\['B'\] = 'x' must be a finite"),
+        ({"noise_std": 0}, r"noise_std = 0 must be a finite number > 0: .* needs a perturbation"),
+        ({"noise_std": -1}, r"noise_std = -1 must"),
+        ({"noise_std": math.inf}, r"noise_std = inf must"),
+        ({"noise_std": math.nan}, r"noise_std = nan must"),
+        ({"noise_std": None}, r"noise_std = None must"),
+        ({"distribution": "uniform"}, r"distribution = 'uniform' must be one of normal, rademach"),
+        ({"schedule": "daily"}, r"schedule = 'daily' must be one of None, online, window, seque"),
+        ({"reward": "later"}, r"reward = 'later' must be one of local, return_to_go, global"),
+        ({"reward": None}, r"reward = None must be one of"),
+        ({"reward_scope": "all"}, r"reward_scope = 'all' must be one of replica, batch"),
+        ({"scale": "none"}, r"scale = 'none' must be one of population, network, published"),
+        ({"window": 0}, r"window = 0 must be None or a whole number of steps >= 1"),
+        ({"window": 2.0}, r"window = 2\.0 must"),
+        ({"window": True}, r"window = True must"),
+        ({"resync_every": 0}, r"resync_every = 0 must be None or a whole number of steps >= 1"),
+        ({"resync_every": "3"}, r"resync_every = '3' must"),
+        ({"pairs": -1}, r"pairs = -1 must be a whole number >= 0"),
+        ({"pairs": 1.0}, r"pairs = 1\.0 must"),
+        ({"pairs": None}, r"pairs = None must"),
+        # Combinations that make no sense.
+        ({"schedule": "window"}, r"schedule = 'window' needs window = a number of steps"),
+        ({"schedule": "online", "reward": "global"}, r"reward = 'global' .* 'online' cannot use"),
+        ({"schedule": "online", "reward": "global", "window": 3}, r"'online' cannot use it"),
+        ({"schedule": "online", "window": 3}, r"window = 3 does nothing with reward = 'local' and"),
+        ({"schedule": "sequence", "window": 3}, r"window = 3 does nothing .* = 'sequence'"),
+        ({"reward": "global", "resync_every": 3}, r"resync_every = 3 .* multiple of window = None"),
+        (
+            {"reward": "return_to_go", "resync_every": 6, "window": 4},
+            r"resync_every = 6 must be a multiple of window = 4",
+        ),
+    ],
+)
+def test_a_rule_refuses(rule, given, said):
+    with pytest.raises(ns.InputError, match=f"^{rule.__name__}: {said}"):
+        rule(**{"learning_rate": 1e-3, **given})
+
+
+@pytest.mark.parametrize("rule", [ns.NP, ns.WP])
+def test_only_a_rule_with_a_neuron_count_in_its_reward_has_it_replaced(rule):
+    said = rf"{rule.__name__}: scale = 'network' must be one of population, published: no neuron"
+    with pytest.raises(ns.InputError, match=said):
+        rule(learning_rate=1e-3, scale="network")
+    assert ns.ANP(1e-3, scale="network").scale == "network"
+
+
+@pytest.mark.parametrize("rule", [ns.Decorrelation, ns.LocalDecorrelation])
+@pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, "1", None, True, {"D": 1e-3}])
+def test_decorrelation_refuses(rule, rate):
+    with pytest.raises(ns.InputError, match=rf"{rule.__name__}: learning_rate = .* finite number"):
+        rule(learning_rate=rate)
+
+
+@pytest.mark.parametrize("noise", [-1e-9, math.nan, math.inf, "0", None, True])
+def test_a_chip_refuses(noise):
+    with pytest.raises(ns.InputError, match="Substrate: act_noise = .* a finite number >= 0"):
+        ns.Substrate(act_noise=noise)
+    assert ns.Substrate().act_noise == 0
+
+
+# ------------------------------------------------------------------- defaults
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("given", "schedule"),
+    [
+        ({}, "online"),
+        ({"window": 5}, "window"),
+        ({"reward": "return_to_go"}, "sequence"),
+        ({"reward": "return_to_go", "window": 5}, "window"),
+        ({"reward": "return_to_go", "schedule": "online"}, "online"),
+        ({"reward": "return_to_go", "schedule": "online", "window": 5}, "online"),
+        ({"reward": "global"}, "sequence"),
+        ({"reward": "global", "window": 5}, "window"),
+        ({"reward": "global", "window": 5, "schedule": "sequence"}, "sequence"),
+        ({"schedule": "sequence"}, "sequence"),
+    ],
+)
+def test_the_schedule_is_the_earliest_one_that_can_be(rule, given, schedule):
+    assert rule(learning_rate=1e-3, **given).schedule == schedule
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_other_defaults(rule):
+    made = rule(learning_rate=1e-3)
+    assert (made.noise_std, made.distribution, made.reward) == (1e-3, "normal", "local")
+    assert (made.window, made.resync_every, made.pairs) == (None, None, 0)
+    assert (made.reward_scope, made.scale) == ("replica", "population")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_was_published_has_one_reward_for_the_whole_batch(rule):
+    assert rule(learning_rate=1e-3, scale="published").reward_scope == "batch"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"resync_every": 3},
+        {"resync_every": 3, "window": 5},
+        {"resync_every": 4, "window": 2, "reward": "global"},
+        {"resync_every": 2, "window": 2, "reward": "return_to_go"},
+        {"window": np.int64(3)},
+        {"pairs": np.int8(2)},
+        {"noise_std": np.float32(0.5)},
+    ],
+)
+def test_what_makes_sense_is_taken(given):
+    made = ns.NP(learning_rate=1e-3, **given)
+    assert all(getattr(made, name) == value for name, value in given.items())
+
+
+SIZES = Sizes(population=3, network=5, inputs=4, outputs=2, replicas=10)
+
+
+@pytest.mark.parametrize(
+    ("rule", "factor"),
+    [
+        (ns.ANP(1e-3), 1.0),
+        (ns.ANP(1e-3, scale="network"), 5 / 3),
+        (ns.ANP(1e-3, scale="published"), math.sqrt(9) / (3 * 10**2 * 2)),
+        (ns.NP(1e-3, noise_std=0.5), 1.0),
+        (ns.NP(1e-3, noise_std=0.5, scale="published"), 0.5 / 2),
+        (ns.WP(1e-3, noise_std=0.5, scale="published"), 0.5 / 2),
+    ],
+)
+def test_by_what_a_loss_difference_is_multiplied(rule, factor):
+    assert rule.factor(SIZES) == pytest.approx(factor)
+
+
+# --------------------------------------------------------- what a rule can know
+
+
+def test_arguments_are_the_names_a_function_asks_for():
+    assert arguments(lambda pre, noise: 0, SYNAPSE, "Mine") == ["pre", "noise"]
+    assert arguments(lambda: 0, SYNAPSE, "Mine") == []
+
+
+def test_what_is_not_local_is_refused_by_name():
+    def synapse(pre, everyone):
+        return pre * everyone
+
+    said = r"Mine: synapse\(\) asks for 'everyone', .* may ask for: pre, signal, noise, reward"
+    with pytest.raises(ns.InputError, match=said):
+        arguments(synapse, SYNAPSE, "Mine")
+
+
+def test_a_function_is_found_even_where_an_option_has_its_name():
+    assert scalar(ns.ANP, "reward")(2.0, 4.0, 3.0) == 1.5
+    assert ns.ANP(1e-3).reward == "local"
+    assert scalar(ns.WP, "neuron") is None
+    assert scalar(Perturbation, "reward") is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "broadcast", "neuron", "synapse", "own_noise", "passes"),
+    [
+        (ns.ANP, ["delta_loss", "power", "n"], ["a", "a_perturbed", "reward"],
+         ["pre", "signal"], False, 2),
+        (ns.NP, ["delta_loss", "variance"], ["noise", "reward"], ["pre", "signal"], True, 2),
+        (ns.WP, ["delta_loss", "variance"], [], ["noise", "reward"], True, 2),
+        (ns.Decorrelation, [], [], ["post", "weight", "retrograde"], False, 1),
+        (ns.LocalDecorrelation, [], [], ["post", "pre", "different"], False, 1),
+    ],
+)  # fmt: skip
+def test_a_budget_is_read_off_the_functions(rule, broadcast, neuron, synapse, own_noise, passes):
+    budget = rule.budget()
+    assert budget.rule == rule.__name__
+    for known, names in (
+        (budget.broadcast, broadcast),
+        (budget.neuron, neuron),
+        (budget.synapse, synapse),
+    ):
+        assert [entry.split(":")[0] for entry in known] == names
+    assert budget.own_noise is own_noise
+    assert budget.passes == passes
+    assert rule.budget() == rule(learning_rate=1e-3).budget()
+
+
+def test_a_budget_can_be_read():
+    text = str(ns.Decorrelation.budget())
+    assert text.startswith("Decorrelation: 1 passes")
+    assert "retrograde sum" in text
+    assert "need not be known" in text
+    assert "retrograde" not in str(ns.LocalDecorrelation.budget())
+    assert "must be known" in str(ns.NP.budget())
+    assert "nothing" in str(ns.WP.budget())
+
+
+def test_a_budget_follows_what_a_new_rule_asks_for():
+    class Greedy(ns.ANP):
+        @staticmethod
+        def neuron(a, noise):
+            return a * noise
+
+    budget = Greedy.budget()
+    assert budget.rule == "Greedy"
+    assert budget.own_noise
+    assert budget.neuron == (f"a: {NEURON['a']}", f"noise: {NEURON['noise']}")
+
+    class Cheat(ns.ANP):
+        @staticmethod
+        def neuron(network):
+            return network
+
+    with pytest.raises(ns.InputError, match=r"Cheat: neuron\(\) asks for 'network'"):
+        Cheat.budget()
+    assert LearningRule.budget().synapse == ()
+
+
+# ------------------------------------------------------------ ones own classes
+
+
+@dataclass(frozen=True)
+class Mine:
+    learning_rate: float
+    noise_std: float = 0.5
+    window: int | None = None
+    colour: str = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    learning_rate: float
+
+
+def test_a_plain_class_gets_the_defaults_for_what_it_does_not_have():
+    made = options(Mine(2e-3, window=4))
+    assert made == Perturbation(learning_rate=2e-3, noise_std=0.5, window=4)
+    assert made.schedule == "window"
+    built_in = ns.NP(1e-3)
+    assert options(built_in) is built_in
+
+
+def test_a_class_with_slots_is_a_class_too():
+    assert options(Slotted(2e-3)) == Perturbation(learning_rate=2e-3)
+
+
+def test_a_plain_class_is_named_when_it_is_refused():
+    with pytest.raises(ns.InputError, match=r"object: a rule must have the field learning_rate"):
+        options(object.__new__(type("object", (), {})))
+    with pytest.raises(ns.InputError, match=r"Mine: learning_rate = -1 must"):
+        options(Mine(-1))

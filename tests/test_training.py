@@ -1,0 +1,213 @@
+"""Training is the loop one would write by hand, with a history and a way to go on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import neurosim as ns
+
+STEPS, SERIES, BATCH = 6, 4, 2
+
+
+class Sines:
+    """Fresh series in every epoch: say the input times two."""
+
+    n_inputs = n_targets = 1
+
+    def __init__(self, series: int = SERIES) -> None:
+        self.series = series
+        self.asked: list[int] = []
+
+    def _draw(self, seed):
+        inputs = np.random.default_rng(seed).normal(size=(STEPS, self.series, 1))
+        return inputs.astype(np.float32), (2 * inputs).astype(np.float32)
+
+    def train(self, epoch=0):
+        self.asked.append(epoch)
+        return self._draw(epoch)
+
+    def test(self):
+        return self._draw(99)
+
+    def score(self, outputs, targets):
+        mse = float(np.mean((np.asarray(outputs, dtype=float) - targets) ** 2))
+        return {"mse": mse, "sign": float(np.mean(np.sign(outputs) == np.sign(targets)))}
+
+
+def simulator(**changes):
+    options = {"rule": ns.ANP(learning_rate=1e-2), "decorrelation": ns.Decorrelation(1e-3)}
+    options |= {"batch": BATCH, "engine": "cpu", "seed": 3} | changes
+    return ns.Simulator(ns.rnn(1, 5, 1, decorrelate=True, seed=1), **options)
+
+
+def same_weights(a, b):
+    return all(np.array_equal(a.weights[name], b.weights[name]) for name in a.weights)
+
+
+def without_seconds(history):
+    return history.frame.drop(columns="seconds")
+
+
+def test_equals_a_loop_written_by_hand():
+    sim, task = simulator(), Sines()
+    history = ns.train(sim, task, 2, progress=False)
+
+    by_hand, rows = simulator(), []
+    for epoch in range(2):
+        inputs, targets = task.train(epoch)
+        records = [
+            by_hand.run(inputs[:, k : k + BATCH], targets[:, k : k + BATCH], learn=True)
+            for k in range(0, SERIES, BATCH)
+        ]
+        test = task.score(by_hand.evaluate(*task.test()).outputs, task.test()[1])
+        rows.append((np.mean([r.mse for r in records]), test["mse"], test["sign"]))
+
+    assert same_weights(sim, by_hand)
+    assert sim.step == by_hand.step == 2 * 2 * STEPS
+    columns = ["train_mse", "test_mse", "test_sign"]
+    np.testing.assert_array_equal(history.frame[columns].to_numpy()[1:], rows)
+    assert history.last["steps"] == 2 * STEPS
+    assert history.last["events"] == sum(r.events.sum() for r in records) / (2 * STEPS)
+    writes = sum(r.weight_writes.sum() for r in records) / (2 * STEPS)
+    assert history.last["weight_writes"] == writes > 0
+
+
+def test_epoch_0_is_before_training():
+    sim, task = simulator(), Sines()
+    history = ns.train(sim, task, 0)
+    assert same_weights(sim, simulator())
+    assert sim.step == 0
+    assert history.epoch == 0
+    assert len(history) == 1
+    assert history.last["train_mse"] == simulator().evaluate(*task.train(0)).mse
+
+
+def test_the_task_is_asked_for_every_epoch_once_counted_from_0():
+    task = Sines()
+    ns.train(simulator(), task, 3, progress=False)
+    assert task.asked == [0, 0, 1, 2]  # the first time before training
+
+
+def test_learning_lowers_the_error():
+    history = ns.train(simulator(), Sines(), 20, progress=False)
+    assert history.last["test_mse"] < 0.5 * history.rows[0]["test_mse"]
+
+
+@pytest.mark.parametrize("stop", [0, 1, 2])
+def test_going_on_equals_never_having_stopped(tmp_path, stop):
+    path = tmp_path / "run.npz"
+    straight = simulator()
+    whole = ns.train(straight, Sines(), 3, progress=False)
+
+    ns.train(simulator(), Sines(), stop, checkpoint=path, progress=False)
+    sim, history = ns.Simulator.load(path), ns.History.load(path)
+    resumed = ns.train(sim, Sines(), 3, history=history, checkpoint=path, progress=False)
+
+    assert same_weights(sim, straight)
+    pd.testing.assert_frame_equal(without_seconds(resumed), without_seconds(whole), rtol=0, atol=0)
+    assert len(history) == stop + 1, "the given history is left alone"
+    assert ns.History.load(path).epoch == 3
+
+
+def test_ctrl_c_ends_with_what_is_done(tmp_path):
+    def stop(history):
+        if history.epoch == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.npz"
+    history = ns.train(simulator(), Sines(), 9, on_epoch=stop, checkpoint=path, progress=False)
+    assert history.interrupted
+    assert history.epoch == 2
+    assert ns.History.load(path).epoch == 1, "on_epoch comes before the checkpoint"
+
+
+def test_divergence_leaves_the_last_good_checkpoint(tmp_path):
+    class Explodes(Sines):
+        def train(self, epoch=0):
+            inputs, targets = super().train(epoch)
+            return (inputs, targets) if epoch < 2 else (inputs, targets + np.float32(1e30))
+
+    path = tmp_path / "run.npz"
+    with pytest.raises(ns.DivergenceError, match="blew up"):
+        ns.train(simulator(), Explodes(), 9, checkpoint=path, progress=False)
+    assert ns.History.load(path).epoch == 2
+    good = simulator()
+    ns.train(good, Explodes(), 2, progress=False)
+    assert same_weights(ns.Simulator.load(path), good)
+
+
+def test_best_is_the_lowest_test_error_and_never_not_a_number():
+    rows = [{"epoch": k, "test_mse": v} for k, v in enumerate([3.0, float("nan"), 1.0, 2.0])]
+    history = ns.History(rows)
+    assert history.best["epoch"] == 2
+    assert history.last["epoch"] == 3
+
+
+def test_an_empty_history_says_so():
+    with pytest.raises(ns.InputError, match="History: rows"):
+        _ = ns.History().last
+
+
+def test_plot_is_logarithmic():
+    from matplotlib.figure import Figure
+
+    ax = ns.train(simulator(), Sines(), 1, progress=False).plot(Figure().add_subplot())
+    assert ax.get_yscale() == "log"
+    assert ax.get_xlabel() == "epoch"
+    assert len(ax.lines) == 2
+
+
+def test_silent_away_from_a_terminal(capsys):
+    ns.train(simulator(), Sines(), 1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_shows_a_bar_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    ns.train(simulator(), Sines(), 2)
+    assert "epoch 2/2" in capsys.readouterr().out
+
+
+def test_series_must_come_in_whole_batches():
+    with pytest.raises(ns.InputError, match=r"Sines.*\(6, 3, 1\).*batch = 2"):
+        ns.train(simulator(), Sines(series=3), 1, progress=False)
+
+
+def test_a_task_must_fit_the_network():
+    task = Sines()
+    task.n_inputs = 2
+    with pytest.raises(ns.InputError, match=r"n_inputs = 2.*'input'.*size = 1"):
+        ns.train(simulator(), task, 1)
+
+
+@pytest.mark.parametrize("task", [None, Sines, (np.zeros(3), np.zeros(3))])
+def test_what_is_no_task_is_refused(task):
+    with pytest.raises(ns.InputError, match="train: task"):
+        ns.train(simulator(), task, 1)
+
+
+@pytest.mark.parametrize("epochs", [-1, 1.5, True, "3"])
+def test_epochs_must_be_a_count(epochs):
+    with pytest.raises(ns.InputError, match="train: epochs"):
+        ns.train(simulator(), Sines(), epochs)
+
+
+def test_what_holds_no_history_is_refused(tmp_path):
+    simulator().save(tmp_path / "plain.npz")
+    with pytest.raises(ns.CheckpointError, match="no history"):
+        ns.History.load(tmp_path / "plain.npz")
+
+
+def test_importing_neurosim_imports_nothing_heavy():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, neurosim; heavy = {'pandas', 'matplotlib', 'numba', 'pydantic', 'typer', "
+        "'rich'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
