@@ -57,9 +57,7 @@ def both(rule, neuron, decorrelation, **more):
     net = ns.rnn(3, 6, 2, decorrelate=decorrelation is not None, neuron=neuron, seed=2)
     found = {}
     for engine in ("objects", "cpu"):
-        sim = ns.Simulator(
-            net, rule, decorrelation, batch=REPLICAS, engine=engine, seed=11, **more
-        )
+        sim = ns.Simulator(net, rule, decorrelation, batch=REPLICAS, engine=engine, seed=11, **more)
         record = sim.run(inputs, targets, learn=True, outputs=True)
         found[engine] = sim, record
     start = net.initial_weights()

@@ -99,9 +99,7 @@ def test_np_with_a_later_reward_estimates_the_full_gradient(data, reward, pairs)
 @pytest.mark.parametrize("rule", [ns.NP, ns.WP])
 def test_windows_with_resynchronised_passes_estimate_the_chunked_gradient(data, reward, rule):
     net, weights = network()
-    learning = rule(
-        1.0, reward=reward, window=3, resync_every=3, schedule="sequence", pairs=60
-    )
+    learning = rule(1.0, reward=reward, window=3, resync_every=3, schedule="sequence", pairs=60)
     updates = draws(learning, data, net, weights, replicas=20 if rule is ns.NP else 1, groups=250)
     assert estimates(updates, gradient(weights, *data, chunk=3))
     assert not estimates(updates, gradient(weights, *data, chunk=1))
