@@ -29,7 +29,7 @@ def write(
     StorageError
         If the file cannot be written; an older one is then untouched.
     """
-    text = json.dumps({"version": VERSION, **description})
+    text = json.dumps({"version": VERSION, **description}, default=_plain)
     with whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **{_DESCRIPTION: np.array(text)}, **dict(arrays))
 
@@ -63,3 +63,10 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
             f"it was written by another version of neurosim"
         )
     return arrays, description
+
+
+def _plain(value: Any) -> Any:
+    """Python's own number for one of NumPy's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} cannot be stored in a checkpoint")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neurosim.errors import DivergenceError, NeurosimError
+
 # Whatever is heavy is imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,8 +79,6 @@ def run(
 
 
 def _follow(experiment: Experiment, resume: bool) -> None:
-    from neurosim.errors import DivergenceError
-
     folder = experiment.folder
     try:
         result = experiment.run(resume)
@@ -178,8 +178,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError, ArithmeticError) as error:
-        # Ours derive from these; a task's are ValueErrors too.
+    except (NeurosimError, ValueError, OSError) as error:  # a task's errors are ValueErrors
         if debug:
             raise
         print("\n".join([f"neurosim: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)

@@ -159,13 +159,10 @@ def train(
     DivergenceError
         If the numbers blow up; the checkpoint stays that of the last whole epoch.
 
-    Examples
-    --------
-    Going on after an interruption:
-
-    >>> sim = Simulator.load("run.npz")                                  # doctest: +SKIP
-    >>> train(sim, task, 50, history=History.load("run.npz"), checkpoint="run.npz")
-    ... # doctest: +SKIP
+    Notes
+    -----
+    To go on after an interruption, load ``sim = Simulator.load(path)`` and give
+    ``history=History.load(path)``.
     """
     _check(sim, task, epochs)
     history = History() if history is None else History(list(history.rows))

@@ -11,6 +11,13 @@ from neurosim.errors import StorageError
 from neurosim.files import whole
 
 
+def write(path, text, error=None):
+    with whole(path) as temporary:
+        temporary.write_text(text)
+        if error is not None:
+            raise error
+
+
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
     path = tmp_path / "new" / "folder" / "file.txt"
     with whole(path) as temporary:
@@ -34,9 +41,8 @@ def test_it_takes_a_string_and_replaces_an_older_file(tmp_path):
 def test_whoever_fails_while_writing_leaves_nothing_behind(tmp_path, error):
     path = tmp_path / "file.txt"
     path.write_text("older")
-    with pytest.raises(error), whole(path) as temporary:
-        temporary.write_text("half of")
-        raise error
+    with pytest.raises(error):
+        write(path, "half of", error)
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -55,8 +61,7 @@ def test_a_full_disk_leaves_nothing_new_and_an_older_file_untouched(
         path.write_text("older")
     monkeypatch.setattr(os, function, full)
     with pytest.raises(StorageError, match=r"file\.txt: could not be written .*[Ss]pace"):
-        with whole(path) as temporary:
-            temporary.write_text("newer")
+        write(path, "newer")
     assert list(tmp_path.iterdir()) == ([path] if older else [])
     assert not older or path.read_text() == "older"
 

@@ -38,9 +38,8 @@ LATER = ["return_to_go", "global"]
         ({"learning_rate": "1e-3"}, r"learning_rate = '1e-3' must"),
         ({"learning_rate": None}, r"learning_rate = None must"),
         ({"learning_rate": True}, r"learning_rate = True must"),
-        ({"learning_rate": 10**400}, r"learning_rate = 10+ must"),
         ({"learning_rate": {}}, r"learning_rate = \{\} must be a rate for at least one"),
-        ({"learning_rate": {"A": 0}}, r"learning_rate\['A'\] = 0 must be .* leave a projection out"),
+        ({"learning_rate": {"A": 0}}, r"learning_rate\['A'\] = 0 must .*leave a projection out"),
         ({"learning_rate": {"A": 1, "B": "x"}}, r"learning_rate\['B'\] = 'x' must be a finite"),
         ({"noise_std": 0}, r"noise_std = 0 must be a finite number > 0: .* needs a perturbation"),
         ({"noise_std": -1}, r"noise_std = -1 must"),
@@ -64,7 +63,7 @@ LATER = ["return_to_go", "global"]
         # Combinations that make no sense.
         ({"schedule": "window"}, r"schedule = 'window' needs window = a number of steps"),
         ({"schedule": "online", "reward": "global"}, r"reward = 'global' .* 'online' cannot use"),
-        ({"schedule": "online", "reward": "global", "window": 3}, r"'online' cannot use it"),
+        ({"schedule": "online", "reward": "global", "window": 3}, r".*'online' cannot use it"),
         ({"schedule": "online", "window": 3}, r"window = 3 does nothing with reward = 'local' and"),
         ({"schedule": "sequence", "window": 3}, r"window = 3 does nothing .* = 'sequence'"),
         ({"reward": "global", "resync_every": 3}, r"resync_every = 3 .* multiple of window = None"),
@@ -96,7 +95,7 @@ def test_decorrelation_refuses(rule, rate):
 
 @pytest.mark.parametrize("noise", [-1e-9, math.nan, math.inf, "0", None, True])
 def test_a_chip_refuses(noise):
-    with pytest.raises(ns.InputError, match="Substrate: act_noise = .* a finite number >= 0"):
+    with pytest.raises(ns.InputError, match=r"Substrate: act_noise = .* a finite number >= 0"):
         ns.Substrate(act_noise=noise)
     assert ns.Substrate().act_noise == 0
 
@@ -268,6 +267,10 @@ class Slotted:
     learning_rate: float
 
 
+class Empty:
+    pass
+
+
 def test_a_plain_class_gets_the_defaults_for_what_it_does_not_have():
     made = options(Mine(2e-3, window=4))
     assert made == Perturbation(learning_rate=2e-3, noise_std=0.5, window=4)
@@ -281,7 +284,7 @@ def test_a_class_with_slots_is_a_class_too():
 
 
 def test_a_plain_class_is_named_when_it_is_refused():
-    with pytest.raises(ns.InputError, match=r"object: a rule must have the field learning_rate"):
-        options(object.__new__(type("object", (), {})))
+    with pytest.raises(ns.InputError, match=r"Empty: a rule must have the field learning_rate"):
+        options(Empty())
     with pytest.raises(ns.InputError, match=r"Mine: learning_rate = -1 must"):
         options(Mine(-1))

@@ -174,7 +174,7 @@ def test_names_that_do_not_exist():
     net = ns.rnn(2, 3, 1)
     with pytest.raises(ns.InputError, match="Network: no weights 'D'; known: A, B, R"):
         net.shape("D")
-    with pytest.raises(ns.InputError, match="'hiden'.*did you mean 'hidden'"):
+    with pytest.raises(ns.InputError, match=r"'hiden'.*did you mean 'hidden'"):
         net.population("hiden")
 
 

@@ -23,6 +23,9 @@ OUTER: dict[str, Any] = {"nogil": True, "_nrt": False}
 # What only compiled code calls needs no way in from Python; that way costs most of the time.
 INNER: dict[str, Any] = {**OUTER, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
+# Decorator for functions over arrays that only compiled code calls.
+loop = njit(**INNER, **FAST)
+
 
 def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
     """Compile a scalar function together with the Python functions it calls.

@@ -15,6 +15,7 @@ from neurosim.engines.plan import Plan
 from neurosim.engines.tables import Due, empty_memory, layout, padded, passes_of
 from neurosim.local import ACTIVITY, DECORRELATION, NEURON, REWARD, SYNAPSE, scalar
 from neurosim.network import Weights
+from neurosim.rules import Decorrelation
 
 
 class CpuEngine(Engine):
@@ -146,7 +147,10 @@ def scalar_functions(plan: Plan) -> tuple[Any, ...]:
     wanted = [(model, "activity", ACTIVITY) for model in models]
     rule = type(plan.rule)
     wanted += [(rule, "reward", REWARD), (rule, "neuron", NEURON), (rule, "synapse", SYNAPSE)]
-    wanted += [(type(plan.decorrelation), "synapse", DECORRELATION)]
+    # Without a decorrelation rule the loop never calls one; any will do, and the usual one
+    # makes it the same loop, compiled once.
+    decorrelation = Decorrelation if plan.decorrelation is None else type(plan.decorrelation)
+    wanted += [(decorrelation, "synapse", DECORRELATION)]
     functions = [scalar(owner, name) for owner, name, _ in wanted]
     compiled = [
         adapted(function, known, owner.__name__)

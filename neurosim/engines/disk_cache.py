@@ -47,8 +47,10 @@ def fingerprint(functions: Iterable[Any]) -> str:
 @cache
 def _sources() -> bytes:
     package = Path(__file__).parents[1]
-    files = [*package.glob("engines/*.py"), *package.glob("substrate/*.py")]
-    files += [package / "noise.py", package / "local.py"]
+    files = [
+        file for name in ("engines", "substrate", "local") for file in package.glob(f"{name}/*.py")
+    ]
+    files.append(package / "noise.py")
     return b"".join(file.read_bytes() for file in sorted(files))
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from numba import njit
 
 from neurosim.engines import phases
-from neurosim.engines.compile import FAST, OUTER
+from neurosim.engines.compile import FAST, OUTER, loop
 from neurosim.engines.disk_cache import DiskCache
-from neurosim.engines.phases import dot, loop
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
 from neurosim.engines.tables import Due
+from neurosim.engines.tiles import REPLICAS, ROWS, add_products, make_absorb
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
 OVER, WRITE, CLOCK = Due.OVER, Due.WRITE, Due.CLOCK
@@ -184,22 +184,26 @@ def make_integrate(adapt_row: Any) -> Any:
         n, stride = populations.size[pre], projections.stride[q]
         begin, target = populations.start[pre], populations.start[post]
         source = memory.before if projections.delay[q] else memory.s
-        for i in range(populations.size[post]):
+        for first in range(0, populations.size[post], ROWS):
+            rows = min(ROWS, populations.size[post] - first)
+            at = projections.start[q] + first * stride
             if memory.due[PROJECTIONS]:
-                adapt_row(passes, populations, projections, memory, q, i)
-            at = projections.start[q] + i * stride
-            row = memory.weights[at : at + stride]
-            for lane in range(lanes):
-                memory.a[lane, target + i] += dot(row, source[lane, begin : begin + stride])
+                for i in range(first, first + rows):
+                    adapt_row(passes, populations, projections, memory, q, i)
+            add_products(
+                memory.weights, at, stride, rows, source, lanes, begin, memory.a, target + first
+            )
             if projections.perturbed[q] and lanes > 0:
                 stream = projections.noise_stream[q]
-                perturb_row(passes, stream, memory, source, begin, i, n, target + i, clock)
+                for i in range(first, first + rows):
+                    perturb_row(passes, stream, memory, source, begin, i, n, target + i, clock)
 
     return integrate
 
 
 def make_adapt_row(synapse: Any) -> Any:
     """Make the changes that the last step called for in one row of a projection."""
+    absorb_many, absorb_one = make_absorb(synapse, REPLICAS), make_absorb(synapse, 1)
 
     @loop
     def adapt_row(passes, populations, projections, memory, q, i):
@@ -209,26 +213,36 @@ def make_adapt_row(synapse: Any) -> Any:
         n, seen = populations.size[pre], projections.seen[q]
         at = projections.start[q] + i * projections.stride[q]
         row = memory.weights[at : at + n]
-        change, drawn = memory.scratch[0, :n], memory.scratch[1]
+        change, drawn = memory.scratch[0, :n], memory.scratch[3]  # drawn: 0 if nothing is
         over, write = memory.due[OVER], memory.due[WRITE]
         credit, neuron = populations.credit[post], populations.start[post] + i
         pairs = memory.signal.shape[0]
         for j in range(n):
             change[j] = ZERO
-            drawn[j] = ZERO
-        for c in range(pairs):
-            if projections.perturbed[q] and c % batch == 0:
+        for k in range(pairs // batch):
+            if projections.perturbed[q]:
                 stream, first = projections.noise_stream[q], weight_index(i, 0, n)
-                k, clock = c // batch, memory.due[CLOCK]
+                clock = memory.due[CLOCK]
                 fill(drawn, n, passes.distribution, passes.seed, stream, clock, k, 0, first)
                 for j in range(n):
                     drawn[j] *= passes.noise_gain * passes.noise_std
-            sent = memory.pre[c % batch, seen : seen + n]
-            signal, forming = memory.signal[c, neuron], memory.forming[post, c]
             if credit == LOCAL:
-                for j in range(n):
-                    change[j] += synapse(sent[j], signal, drawn[j], forming)
-            else:
+                forming, c, b = memory.forming[post], k * batch, 0
+                while b + REPLICAS <= batch:
+                    absorb_many(
+                        change, memory.pre, seen, b, drawn, memory.signal, forming, c + b, neuron
+                    )
+                    b += REPLICAS
+                while b < batch:
+                    absorb_one(
+                        change, memory.pre, seen, b, drawn, memory.signal, forming, c + b, neuron
+                    )
+                    b += 1
+                continue
+            for b in range(batch):
+                c = k * batch + b
+                sent = memory.pre[b, seen : seen + n]
+                signal, forming = memory.signal[c, neuron], memory.forming[post, c]
                 eligibility = memory.eligibility[c, at : at + n]
                 for j in range(n):
                     eligibility[j] += synapse(sent[j], signal, drawn[j], forming)
@@ -259,37 +273,49 @@ def make_decorrelate(decorrelating: Any) -> Any:
     """Visit the rows of D: change each, sum what it lets through, and what it sends back."""
 
     @loop
+    def adapt_outlet(passes, populations, memory, p, i, sent):
+        start, n = populations.start[p], populations.size[p]
+        at = populations.decorrelation[p] + i * populations.stride[p]
+        row, change = memory.weights[at : at + n], memory.scratch[0, :n]
+        for k in range(n):
+            change[k] = ZERO
+        for b in range(passes.batch):
+            post = sent[b, start + i]
+            pre = sent[b, start : start + n]
+            heard = memory.heard[b, start : start + n]
+            for k in range(n):
+                different = ZERO if k == i else ONE
+                change[k] += decorrelating(post, pre[k], row[k], heard[k], different)
+        for k in range(n):
+            row[k] -= populations.decorrelation_rate * change[k]
+
+    @loop
     def decorrelate(passes, populations, memory, p, sent, lanes, listen):
         start, n, stride = populations.start[p], populations.size[p], populations.stride[p]
-        rate = populations.decorrelation_rate
         if listen:
             for b in range(passes.batch):
                 for k in range(start, start + n):
                     memory.retrograde[b, k] = ZERO
-        for i in range(n):
-            at = populations.decorrelation[p] + i * stride
-            row = memory.weights[at : at + stride]
+        for first in range(0, n, ROWS):
+            rows = min(ROWS, n - first)
+            at = populations.decorrelation[p] + first * stride
             if memory.due[DECORRELATION]:
-                change = memory.scratch[0]
-                for k in range(n):
-                    change[k] = ZERO
-                for b in range(passes.batch):
-                    post = sent[b, start + i]
-                    pre = sent[b, start : start + n]
-                    heard = memory.heard[b, start : start + n]
-                    for k in range(n):
-                        different = ZERO if k == i else ONE
-                        change[k] += decorrelating(post, pre[k], row[k], heard[k], different)
-                for k in range(n):
-                    row[k] -= rate * change[k]
+                for i in range(first, first + rows):
+                    adapt_outlet(passes, populations, memory, p, i, sent)
             for lane in range(lanes):
-                memory.s[lane, start + i] = dot(row, memory.x[lane, start : start + stride])
+                for i in range(start + first, start + first + rows):
+                    memory.s[lane, i] = ZERO
+            add_products(
+                memory.weights, at, stride, rows, memory.x, lanes, start, memory.s, start + first
+            )
             if listen:
                 for b in range(passes.batch):
-                    post = memory.s[b, start + i]
                     back = memory.retrograde[b, start : start + n]
-                    for k in range(n):
-                        back[k] += post * row[k]
+                    for i in range(rows):
+                        post = memory.s[b, start + first + i]
+                        row = memory.weights[at + i * stride : at + i * stride + n]
+                        for k in range(n):
+                            back[k] += post * row[k]
 
     return decorrelate
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from neurosim import noise
-from neurosim.engines.compile import FAST, INNER, compiled
+from neurosim.engines.compile import compiled, loop
 from neurosim.substrate.act_noise import act_noise as _act_noise
 
 RADEMACHER = noise.RADEMACHER
 ZERO = np.float32(0)
 TWO = np.float32(2)
 
-loop = njit(**INNER, **FAST)
 words = compiled(noise.words, exact=True)
 normal_pair = compiled(noise.normal_pair, exact=True)
 sign = compiled(noise.sign, exact=True)

@@ -100,7 +100,7 @@ class Memory(NamedTuple):
     owed_reward: Floats  # (C,) loss differences of this episode
     eligibility: Floats  # (C, projections' weights) or (0, 0)
     owed: Floats  # (projections' weights,) changes not yet due, or (0,)
-    scratch: Floats  # (3, widest row)
+    scratch: Floats  # (4, widest row)
     due: Ints  # changes of the last step still to be made: see Due
 
 
@@ -233,7 +233,7 @@ def empty_memory(plan: Plan, populations: Populations, projections: Projections,
         owed_reward=zeros(pairs),
         eligibility=zeros(pairs, projected) if later else zeros(0, 0),
         owed=zeros(projected) if keeps else zeros(0),
-        scratch=zeros(3, max(pairs, int(projections.stride.max()), int(populations.stride.max()))),
+        scratch=zeros(4, max(pairs, int(projections.stride.max()), int(populations.stride.max()))),
         due=np.zeros(Due.SIZE, dtype=np.int64),
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from neurosim.files import whole
@@ -39,6 +39,7 @@ def learning_curve(history: History, baselines: pd.Series) -> Figure:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(*_limits(frame[["train_mse", "test_mse"]].to_numpy(), baselines.to_numpy()))
     for error in baselines:
         ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
     ax.set_title("Error over training, and what baselines reach on the test", loc="left")
@@ -47,15 +48,29 @@ def learning_curve(history: History, baselines: pd.Series) -> Figure:
     return figure
 
 
+def _limits(curves: NDArray[Any], baselines: NDArray[Any]) -> tuple[float, float]:
+    """Limits that hold the curves and every baseline near them: not one that is all but 0."""
+    seen = curves[np.isfinite(curves) & (curves > 0)]
+    if not seen.size:
+        return 0.1, 1.0
+    near = [error for error in baselines if seen.min() / 10 < error < seen.max() * 10]
+    return min(seen.min(), *near, np.inf) / 1.3, max(seen.max(), *near, 0.0) * 1.3
+
+
 def _name_lines(ax: Axes, values: pd.Series) -> None:
     """Write names right of the axes, at the height of their lines, none over another."""
     low, high = np.log(ax.get_ylim())
     ordered = values.sort_values()
-    heights = ((np.log(ordered) - low) / (high - low)).to_numpy()
+    with np.errstate(divide="ignore"):
+        heights = ((np.log(ordered) - low) / (high - low)).to_numpy()
+    outside = (heights < 0) | (heights > 1)
+    heights = heights.clip(0, 1)
     places = _apart(heights, room=0.055)
-    for name, height, place in zip(ordered.index, heights, places, strict=True):
+    for name, value, height, place, out in zip(
+        ordered.index, ordered, heights, places, outside, strict=True
+    ):
         ax.annotate(
-            str(name),
+            f"{name} ({value:.2g}, outside)" if out else str(name),
             xy=(1.0, height),
             xytext=(1.04, place),
             xycoords="axes fraction",
@@ -141,6 +156,7 @@ def _images(task: Any, targets: Any, before: Any, after: Any) -> Figure:
             ax.axvline(k * steps - 0.5, color=AFTER, linewidth=0.8)
         ax.set_title(words, loc="left", fontsize=10)
         ax.set_ylabel("channel")
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     rows[-1].set_xlabel(f"step ({shown} test sequences of {steps} steps, one after the other)")
     figure.colorbar(drawn, ax=rows, label="output", shrink=0.8)
     figure.suptitle(f"{type(task).__name__}: what was asked for and what the network answers")

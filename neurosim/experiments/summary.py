@@ -37,6 +37,12 @@ def number(value: Any) -> str:
     return "" if value != value else f"{value:.4g}"
 
 
+def budget(rule: Any) -> str:
+    """What a rule has to know; one of your own need not say."""
+    tell = getattr(type(rule), "budget", None)
+    return str(tell()) if tell is not None else f"{type(rule).__name__}: does not say"
+
+
 def markdown(config: Config, result: Result) -> str:
     """Write the page."""
     table, history = result.table, result.history
@@ -67,9 +73,9 @@ def markdown(config: Config, result: Result) -> str:
     ]
     for name in ("events", "synaptic_operations", "weight_writes"):
         lines.append(f"- {name.replace('_', ' ')} a step: {history.last[name]:,.0f}")
-    lines += ["", "## What the rule has to know", "", "```", str(type(config.rule).budget())]
+    lines += ["", "## What the rule has to know", "", "```", budget(config.rule)]
     if config.decorrelation is not None:
-        lines.append(str(type(config.decorrelation).budget()))
+        lines.append(budget(config.decorrelation))
     lines += ["```", "", "## Settings", ""]
     source = getattr(config.task, "source", None)
     if source:

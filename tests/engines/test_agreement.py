@@ -20,11 +20,7 @@ NEURONS = {
     "linear": ns.Linear(),
     "leaky linear": ns.Linear(tau=4.0),
 }
-DECORRELATIONS = {
-    "none": None,
-    "Eq. 6": ns.Decorrelation(1e-2),
-    "local": ns.LocalDecorrelation(1e-2),
-}
+DECORRELATIONS = {"none": None, "Eq. 6": ns.Decorrelation(1e-2)}
 CREDITS = [
     {"schedule": "online"},
     {"schedule": "window", "window": 4},
@@ -99,6 +95,10 @@ def test_engines_agree_on_every_option(rule, credit):
             continue  # refused: see test_local
         learning = make(**{"learning_rate": rate / 10, "noise_std": 1e-2, **credit, **option})
         both(learning, ns.Tanh(), ns.Decorrelation(1e-2))
+
+
+def test_engines_agree_on_decorrelation_without_the_retrograde_sum():
+    both(ns.ANP(1e-3, noise_std=1e-2), ns.Tanh(), ns.LocalDecorrelation(1e-2))
 
 
 @pytest.mark.parametrize("rule", RULES)

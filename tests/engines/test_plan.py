@@ -17,9 +17,13 @@ from neurosim.network import Network, Population, Projection
 
 NET = ns.rnn(2, 3, 1, decorrelate=True)
 FEEDFORWARD = Network(
-    (Population("input", 2), Population("hidden", 3, ns.Tanh()), Population("output", 1, ns.Linear())),
+    (
+        Population("input", 2),
+        Population("hidden", 3, ns.Tanh()),
+        Population("output", 1, ns.Linear()),
+    ),
     (Projection("A", "input", "hidden"), Projection("B", "hidden", "output")),
-)  # fmt: skip
+)
 
 
 def plan(rule=None, network=NET, decorrelation=None, batch=2, **substrate):

@@ -9,27 +9,7 @@ import pytest
 
 from neurosim.experiments import Config, load
 
-TINY = """
-[task]
-name = "mackey_glass"
-horizon = 3
-steps = 40
-
-[network]
-hidden = 6
-
-[rule]
-name = "ANP"
-learning_rate = 1e-3
-
-[decorrelation]
-learning_rate = 1e-4
-
-[training]
-epochs = 3
-batch = 2
-seed = 5
-"""
+TINY = (Path(__file__).parent / "tiny.toml").read_text()
 
 
 @pytest.fixture

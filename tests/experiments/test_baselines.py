@@ -63,6 +63,12 @@ def test_the_ridge_readout_is_the_best_linear_readout_of_train(parts, monkeypatc
     assert score["test_mse"] == pytest.approx(np.mean((x @ w - y.ravel()) ** 2), rel=0.01)
 
 
+def test_the_ridge_strength_is_the_best_on_what_was_held_out(parts, monkeypatch):
+    monkeypatch.setattr(baselines, "STRENGTHS", np.array([1e3, 1e-6, 1e4]))
+    task, sim = parts()
+    assert "strength 1e-06" in ridge_readout(task, States(task, sim, 1))["note"]
+
+
 def test_the_ridge_strength_does_not_see_the_test(parts):
     task, sim = parts()
     states = States(task, sim, 1)
@@ -85,7 +91,7 @@ def test_the_delta_rule_is_the_exact_gradient_online(parts, monkeypatch, rate):
     for _ in range(2):
         for state, target in zip(s, y, strict=True):
             error = state @ w.T - target
-            w -= rate / power * np.mean([2 * e[:, None] * x for e, x in zip(error, state)], axis=0)
+            w -= rate / power * 2 * error.T @ state / len(state)
     score = delta_rule(task, states, sim, 2)
     assert score["train_mse"] == pytest.approx(np.mean((s @ w.T - y) ** 2), rel=1e-6)
     s, y = states.test

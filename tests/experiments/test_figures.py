@@ -42,6 +42,14 @@ def test_every_baseline_is_drawn_and_named():
     assert {line.get_ydata()[0] for line in ax.lines[2:]} == {1.0, 0.5}
 
 
+def test_a_baseline_far_away_is_named_but_does_not_flatten_the_curves():
+    ax = figures.learning_curve(HISTORY, pd.Series({"exact": 1e-14, "ridge": 0.1})).axes[0]
+    low, high = ax.get_ylim()
+    assert 0.01 < low < 0.1
+    assert 2 < high < 10
+    assert {text.get_text() for text in ax.texts} == {"exact (1e-14, outside)", "ridge"}
+
+
 def test_without_baselines_there_is_still_a_curve(tmp_path):
     drawn = figures.learning_curve(HISTORY, pd.Series(dtype=float))
     figures.save(drawn, tmp_path / "a" / "curve.png")

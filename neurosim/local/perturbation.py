@@ -1,92 +1,14 @@
-"""What a learning rule and a neuron model are: functions of local quantities.
-
-A rule is a class with up to three static functions. **The names of a function's
-arguments are all that it can know**: an engine reads them and hands over exactly
-those quantities. There is nothing else to reach for, because a rule imports
-nothing but ``math``, ``dataclasses``, ``typing`` and this module. The same names
-make up the rule's information budget, so a budget cannot promise less than the
-rule uses.
-
-========== =================================================================
-function   what it answers
-========== =================================================================
-``reward`` the teacher: which scalar is broadcast to a population this step
-``neuron`` one neuron: which signal it forms from its own activity
-``synapse`` one synapse: by how much it changes (``w <- w - learning_rate * dw``)
-========== =================================================================
-
-``reward`` must be proportional to ``delta_loss``: a reward that comes later is
-credited to an eligibility that the same function formed for ``delta_loss = 1``.
-"""
+"""Perturbation rules: the options they all have, and what makes no sense together."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 from neurosim.errors import InputError, is_count, is_number, require
-
-# What each argument of a scalar function means, and who has to know it.
-REWARD = {
-    "delta_loss": "change in loss from the reference pass to the perturbed pass",
-    "power": "sum over the population of the squared change in pre-activation",
-    "n": "number of neurons in the population",
-    "variance": "variance of the injected noise (of its difference between the two passes)",
-}
-NEURON = {
-    "a": "its pre-activation in the reference pass",
-    "a_perturbed": "its pre-activation in the perturbed pass",
-    "noise": "the noise that was injected into it",
-    "reward": "the broadcast scalar",
-}
-SYNAPSE = {
-    "pre": "what it transmitted in the baseline pass",
-    "signal": "the signal of its postsynaptic neuron",
-    "noise": "the noise that was injected into its own weight",
-    "reward": "the broadcast scalar",
-}
-DECORRELATION = {
-    "post": "decorrelated activity of the neuron it ends on",
-    "pre": "decorrelated activity of the neuron it starts from",
-    "weight": "its own weight",
-    "retrograde": "sum over all synapses leaving its neuron of post * weight (a retrograde sum)",
-    "different": "1 between two different neurons, 0 from a neuron to itself",
-}
-ACTIVITY = {
-    "a": "its pre-activation",
-    "x": "its own activity one step ago",
-    "leak": "1 / tau",
-    "keep": "1 - 1 / tau",
-}
-
-
-def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str) -> list[str]:
-    """Names of the local quantities that a scalar function asks for.
-
-    Raises
-    ------
-    InputError
-        If it asks for something that is not local, naming what there is.
-    """
-    names = list(inspect.signature(function).parameters)
-    for name in names:
-        if name not in known:
-            raise InputError(
-                f"{owner}: {function.__name__}() asks for {name!r}, which is not local to it; "
-                f"it may ask for: {', '.join(known)}"
-            )
-    return names
-
-
-def scalar(owner: type, name: str) -> Callable[..., Any] | None:
-    """The scalar function `name` of a rule or model; None where there is none.
-
-    Looked up on the class: an option may have the same name (`reward` does).
-    """
-    found = getattr(owner, name, None)
-    return found if callable(found) else None
+from neurosim.local.budget import LearningRule
+from neurosim.local.vocabulary import NEURON, REWARD, SYNAPSE
 
 
 class Sizes(NamedTuple):
@@ -97,68 +19,6 @@ class Sizes(NamedTuple):
     inputs: int
     outputs: int
     replicas: int
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What has to be known where, for a rule to work.
-
-    Attributes
-    ----------
-    broadcast, neuron, synapse : tuple of str
-        What the teacher needs to form the broadcast scalar, what each neuron and
-        what each synapse needs to know.
-    own_noise : bool
-        Whether a neuron or synapse must know the noise injected into it.
-    passes : int
-        Passes of the chip that run side by side (without antithetic pairs).
-    """
-
-    rule: str
-    broadcast: tuple[str, ...]
-    neuron: tuple[str, ...]
-    synapse: tuple[str, ...]
-    own_noise: bool
-    passes: int
-    memory: str
-
-    def __str__(self) -> str:
-        lines = [f"{self.rule}: {self.passes} passes"]
-        for place in ("broadcast", "neuron", "synapse"):
-            known = getattr(self, place)
-            lines.append(f"  {place:<10} {'; '.join(known) if known else 'nothing'}")
-        lines.append(f"  own noise  {'must be known' if self.own_noise else 'need not be known'}")
-        lines.append(f"  memory     {self.memory}")
-        return "\n".join(lines)
-
-
-class LearningRule:
-    """What all rules share: a rate, and an information budget read off their functions."""
-
-    passes: ClassVar[int] = 2
-    memory: ClassVar[str] = "none"
-    knows: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-
-    @classmethod
-    def budget(cls) -> Budget:
-        """Tell what must be known where."""
-        asked: dict[str, tuple[str, ...]] = {"reward": (), "neuron": (), "synapse": ()}
-        noise = False
-        for place, known in cls.knows.items():
-            function = scalar(cls, place)
-            if function is not None:
-                names = arguments(function, known, cls.__name__)
-                asked[place] = tuple(f"{name}: {known[name]}" for name in names)
-                noise |= "noise" in names
-        return Budget(
-            rule=cls.__name__,
-            broadcast=asked["reward"],
-            neuron=asked["neuron"],
-            synapse=asked["synapse"],
-            own_noise=noise,
-            passes=cls.passes,
-            memory=cls.memory,
-        )
 
 
 @dataclass(frozen=True)
@@ -312,32 +172,6 @@ def check_rate(owner: str, rate: float | Mapping[str, float]) -> None:
         require(fine, owner, "learning_rate", rate, "a finite number > 0, or one per projection")
 
 
-@dataclass(frozen=True)
-class DecorrelationRule(LearningRule):
-    """What rules that decorrelate a population have: one rate.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Finite and > 0.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
-
-    learning_rate: float
-
-    passes: ClassVar[int] = 1
-    knows: ClassVar[Mapping[str, Mapping[str, str]]] = {"synapse": DECORRELATION}
-
-    def __post_init__(self) -> None:
-        fine = is_number(self.learning_rate) and self.learning_rate > 0
-        owner = type(self).__name__
-        require(fine, owner, "learning_rate", self.learning_rate, "a finite number > 0")
-
-
 def options(rule: Any) -> Perturbation:
     """The options of any rule, a plain class with the three functions included.
 
@@ -351,26 +185,3 @@ def options(rule: Any) -> Perturbation:
     if "learning_rate" not in given:
         raise InputError(f"{owner}: a rule must have the field learning_rate")
     return Perturbation(**given)
-
-
-@dataclass(frozen=True)
-class NeuronModel:
-    """What neuron models share: a leak.
-
-    Parameters
-    ----------
-    tau : float
-        Time constant in steps, >= 1: ``x_t = f(a_t) / tau + (1 - 1 / tau) x_{t-1}``.
-        1 means no memory, ``x_t = f(a_t)``.
-
-    Raises
-    ------
-    InputError
-        If `tau` is not a finite number >= 1.
-    """
-
-    tau: float = 1.0
-
-    def __post_init__(self) -> None:
-        fine = is_number(self.tau) and self.tau >= 1
-        require(fine, type(self).__name__, "tau", self.tau, "a finite number of steps >= 1")

@@ -1,0 +1,69 @@
+"""The words a scalar function may ask for, and who has to know what they stand for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from neurosim.errors import InputError
+
+# What each argument of a scalar function means, and who has to know it.
+REWARD = {
+    "delta_loss": "change in loss from the reference pass to the perturbed pass",
+    "power": "sum over the population of the squared change in pre-activation",
+    "n": "number of neurons in the population",
+    "variance": "variance of the injected noise (of its difference between the two passes)",
+}
+NEURON = {
+    "a": "its pre-activation in the reference pass",
+    "a_perturbed": "its pre-activation in the perturbed pass",
+    "noise": "the noise that was injected into it",
+    "reward": "the broadcast scalar",
+}
+SYNAPSE = {
+    "pre": "what it transmitted in the baseline pass",
+    "signal": "the signal of its postsynaptic neuron",
+    "noise": "the noise that was injected into its own weight",
+    "reward": "the broadcast scalar",
+}
+DECORRELATION = {
+    "post": "decorrelated activity of the neuron it ends on",
+    "pre": "decorrelated activity of the neuron it starts from",
+    "weight": "its own weight",
+    "retrograde": "sum over all synapses leaving its neuron of post * weight (a retrograde sum)",
+    "different": "1 between two different neurons, 0 from a neuron to itself",
+}
+ACTIVITY = {
+    "a": "its pre-activation",
+    "x": "its own activity one step ago",
+    "leak": "1 / tau",
+    "keep": "1 - 1 / tau",
+}
+
+
+def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str) -> list[str]:
+    """Names of the local quantities that a scalar function asks for.
+
+    Raises
+    ------
+    InputError
+        If it asks for something that is not local, naming what there is.
+    """
+    names = list(inspect.signature(function).parameters)
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"{owner}: {function.__name__}() asks for {name!r}, which is not local to it; "
+                f"it may ask for: {', '.join(known)}"
+            )
+    return names
+
+
+def scalar(owner: type, name: str) -> Callable[..., Any] | None:
+    """The scalar function `name` of a rule or model; None where there is none.
+
+    Looked up on the class: an option may have the same name (`reward` does).
+    """
+    found = getattr(owner, name, None)
+    return found if callable(found) else None

@@ -1,0 +1,302 @@
+"""Compiled loops on disk: found again, and never stale."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numba import njit
+
+import neurosim
+from neurosim.engines.compile import OUTER, adapted
+from neurosim.engines.disk_cache import DiskCache, fingerprint, folder
+from neurosim.local import SYNAPSE
+
+# Edits below keep the number of lines and of characters.
+RULES = """
+import math
+from dataclasses import dataclass
+
+import settings
+
+GAIN = 2.0
+TABLE = (1.0, 1.0)
+
+
+def innermost(value):
+    return value * 1.0
+
+
+def helper(value):
+    return innermost(value) * 1.5
+
+
+@dataclass(frozen=True)
+class Mine:
+    learning_rate: float
+    noise_std: float = 0.1
+
+    @staticmethod
+    def reward(delta_loss, power, n):
+        return n * delta_loss / power
+
+    @staticmethod
+    def neuron(a, a_perturbed, reward):
+        return reward * (a_perturbed - a)
+
+    @staticmethod
+    def synapse(pre, signal):
+        return 1.25 * GAIN * helper(signal) * pre * TABLE[0]
+"""
+SETTINGS = "SCALE = 1.0"
+UNEDITED = 1.25 * 2.0 * 1.5
+EDITS = {
+    "constant": ("1.25", "4.25", 4.25 * 2.0 * 1.5),
+    "helper": ("(value) * 1.5", "(value) * 3.5", 1.25 * 2.0 * 3.5),
+    "helper's helper": ("value * 1.0", "value * 3.0", UNEDITED * 3.0),
+    "module's constant": ("GAIN = 2.0", "GAIN = 3.0", 1.25 * 3.0 * 1.5),
+    "module's table": ("(1.0, 1.0)", "(2.0, 1.0)", UNEDITED * 2.0),
+}
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """A function that writes the rule, edited or not, and imports it afresh."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def load(*edits):
+        for name, text in (("settings", SETTINGS), ("rules_of_mine", RULES)):
+            for old, new in edits:
+                text = text.replace(old, new)
+            (tmp_path / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+            importlib.invalidate_caches()
+        return importlib.import_module("rules_of_mine").Mine
+
+    return load
+
+
+def answer(synapse):
+    """What a compiled synapse() makes of a signal of 1 and a presynaptic activity of 1."""
+    function = adapted(synapse, SYNAPSE, "Mine")
+
+    @njit(**OUTER)
+    def call(pre, signal, noise, reward):
+        return function(pre, signal, noise, reward)
+
+    return call(1.0, 1.0, 0.0, 0.0)
+
+
+# ---------------------------------------------------------------- fingerprints
+
+
+def test_the_fingerprint_of_the_same_code_is_the_same(load):
+    first, again = (fingerprint([load().synapse]) for _ in range(2))
+    assert first == again
+    assert first != fingerprint([load().neuron])
+    assert first != fingerprint([load().synapse, None])
+    functions = [load().synapse, load().neuron]
+    assert fingerprint(functions) != fingerprint(functions[::-1])
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_whatever_an_edit_changes_changes_the_fingerprint(load, edit):
+    old, new, expected = EDITS[edit]
+    before = load()
+    key = fingerprint([before.synapse])
+    assert answer(before.synapse) == pytest.approx(UNEDITED)
+    after = load((old, new))
+    assert answer(after.synapse) == pytest.approx(expected)
+    assert fingerprint([after.synapse]) != key
+
+
+def test_a_constant_of_another_module_is_part_of_the_fingerprint(load):
+    keys = {fingerprint([load(("SCALE = 1.0", f"SCALE = {n}.0")).synapse]) for n in (1, 2)}
+    assert len(keys) == 2
+
+
+def test_a_large_table_is_part_of_the_fingerprint(load):
+    # As an array its repr() leaves out its middle, and digits.
+    numbers = "import numpy\nTABLE = numpy.arange(5000.0); TABLE[2500] = {}"
+    keys = {fingerprint([load(("TABLE = (1.0, 1.0)", numbers.format(n))).synapse]) for n in (0, 1)}
+    assert len(keys) == 2
+
+
+def test_what_a_function_closes_over_is_part_of_the_fingerprint():
+    def make(gain):
+        def synapse(pre, signal):
+            return gain * pre * signal
+
+        return synapse
+
+    assert fingerprint([make(1.0)]) == fingerprint([make(1.0)]) != fingerprint([make(2.0)])
+
+
+@pytest.mark.parametrize("name", ["GAIN", "helper", "innermost"])
+def test_what_is_redefined_in_a_running_session_is_compiled_anew(load, name):
+    # As when a notebook's cell is edited and run again.
+    rule = load()
+    module = sys.modules["rules_of_mine"]
+    key = fingerprint([rule.synapse])
+    assert answer(rule.synapse) == pytest.approx(UNEDITED)
+    new = {"GAIN": 4.0, "helper": lambda value: value * 3.0, "innermost": lambda value: value * 2}
+    setattr(module, name, new[name])
+    assert answer(rule.synapse) == pytest.approx(UNEDITED * 2)
+    assert fingerprint([rule.synapse]) != key
+
+
+# ------------------------------------------------------- one function on disk
+
+
+def test_the_folder_can_be_chosen(monkeypatch, tmp_path):
+    monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path / "chosen"))
+    assert folder() == tmp_path / "chosen" / "kernels"
+    monkeypatch.delenv("NEUROSIM_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert folder() == tmp_path / "xdg" / "neurosim" / "kernels"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert folder() == tmp_path / "home" / ".cache" / "neurosim" / "kernels"
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """An empty cache folder."""
+    monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path))
+    return tmp_path / "kernels"
+
+
+def small(key="key", name="small"):
+    """A function with a cache, not compiled yet, as a new process has it."""
+
+    @njit(**OUTER)
+    def add_one(x):
+        return x + 1
+
+    add_one._cache = DiskCache(name, key)
+    return add_one
+
+
+def hits(function):
+    return sum(function.stats.cache_hits.values()), sum(function.stats.cache_misses.values())
+
+
+def test_a_compiled_function_is_found_again(cache):
+    first, again = small(), small()
+    assert (first(1), hits(first)) == (2, (0, 1))
+    assert [path.name.split("-")[0] for path in cache.iterdir()] == ["small"]
+    assert (again(1), hits(again)) == (2, (1, 0))
+    assert len(list(cache.iterdir())) == 1
+    assert again.stats.cache_path == str(cache)
+
+
+@pytest.mark.parametrize("given", [{"key": "other"}, {"name": "other"}])
+def test_another_key_or_name_is_another_file(cache, given):
+    small()(1)
+    other = small(**given)
+    assert (other(1), hits(other)) == (2, (0, 1))
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_other_types_are_another_file(cache):
+    small()(1)
+    other = small()
+    assert (other(0.5), hits(other)) == (1.5, (0, 1))
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(b"nothing that was ever compiled"),
+        lambda file: file.write_bytes(file.read_bytes()[:-100]),
+        lambda file: file.write_bytes(pickle.dumps(("something", "else"))),
+        lambda file: file.write_bytes(pickle.dumps(None)),
+    ],
+)
+def test_a_damaged_file_is_compiled_anew(cache, damage):
+    small()(1)
+    (file,) = cache.iterdir()
+    damage(file)
+    function, again = small(), small()
+    assert (function(1), hits(function)) == (2, (0, 1))
+    assert (again(1), hits(again)) == (2, (1, 0))
+    assert list(cache.iterdir()) == [file]
+
+
+def test_where_nothing_can_be_written_it_does_without(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        function = small()
+        assert (function(1), hits(function)) == (2, (0, 1))
+        assert function(0.5) == 1.5
+
+
+def test_it_can_be_switched_off_and_emptied(cache):
+    function = small()
+    function._cache.disable()
+    assert function(1) == 2
+    assert not cache.exists()
+    function._cache.enable()
+    assert function(0.5) == 1.5
+    small(name="other")(1)
+    function._cache.flush()
+    assert [path.name.split("-")[0] for path in cache.iterdir()] == ["other"]
+
+
+# --------------------------------------------------------- whole loops on disk
+
+PROGRAM = """
+import json, numpy as np, neurosim as ns
+from rules_of_mine import Mine
+sim = ns.Simulator(ns.rnn(1, 2, 1, seed=1), Mine(1.0), seed=1)
+sim.run(np.ones((1, 1, 1)), np.zeros((1, 1, 1)))
+stats = sim._engine._advance.stats
+change = sim.weights["B"] - sim.network.initial_weights()["B"]
+print(json.dumps([change[0].tolist(), sum(stats.cache_hits.values())]))
+"""
+
+
+def test_an_edited_rule_never_runs_as_it_was(load, tmp_path):
+    cache = tmp_path / "cache"
+    # A loop is compiled three times here: with little optimising, as it is not about speed.
+    environment = {
+        **os.environ,
+        "NEUROSIM_CACHE": str(cache),
+        "NUMBA_OPT": "1",
+        "NUMBA_LOOP_VECTORIZE": "0",
+        "NUMBA_SLP_VECTORIZE": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(neurosim.__file__).parents[1])]),
+    }
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return *json.loads(done.stdout), len(list((cache / "kernels").iterdir()))
+
+    load()
+    unedited, hit, files = run()
+    assert (hit, files) == (0, 1)
+    assert run() == (unedited, 1, 1)
+    # Each edit on its own changes the fingerprint: see above.
+    for files, edits in enumerate((["constant"], ["helper", "module's constant"]), start=2):
+        load(*(EDITS[edit][:2] for edit in edits))
+        factor = math.prod(EDITS[edit][2] / UNEDITED for edit in edits)
+        change, hit, found = run()
+        assert change == pytest.approx([c * factor for c in unedited], rel=1e-4), edits
+        assert (hit, found) == (0, files)
+    load()
+    assert run() == (unedited, 1, 3)
