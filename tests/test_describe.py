@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
 import neurosim as ns
@@ -46,11 +45,6 @@ def through_json(described):
 )
 def test_what_is_built_in_comes_back_equal(thing):
     assert describe.to_thing(through_json(describe.thing(thing))) == thing
-
-
-def test_numbers_of_numpy_come_back_as_numbers():
-    rule = ns.ANP(learning_rate=np.float32(0.5), window=np.int64(4))
-    assert describe.to_thing(through_json(describe.thing(rule))) == rule
 
 
 def test_ones_own_class_is_needed_to_build_its_instances():

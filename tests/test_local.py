@@ -196,7 +196,7 @@ def test_a_function_is_found_even_where_an_option_has_its_name():
 
 
 @pytest.mark.parametrize(
-    ("rule", "broadcast", "neuron", "synapse", "own_noise", "passes"),
+    ("rule", "teacher", "neuron", "synapse", "own_noise", "passes"),
     [
         (ns.ANP, ["delta_loss", "power", "n"], ["a", "a_perturbed", "reward"],
          ["pre", "signal"], False, 2),
@@ -206,11 +206,12 @@ def test_a_function_is_found_even_where_an_option_has_its_name():
         (ns.LocalDecorrelation, [], [], ["post", "pre", "different"], False, 1),
     ],
 )  # fmt: skip
-def test_a_budget_is_read_off_the_functions(rule, broadcast, neuron, synapse, own_noise, passes):
+def test_a_budget_is_read_off_the_functions(rule, teacher, neuron, synapse, own_noise, passes):
     budget = rule.budget()
     assert budget.rule == rule.__name__
     for known, names in (
-        (budget.broadcast, broadcast),
+        (budget.teacher, teacher),
+        (budget.broadcast, ["reward"] if teacher else []),
         (budget.neuron, neuron),
         (budget.synapse, synapse),
     ):
@@ -222,7 +223,7 @@ def test_a_budget_is_read_off_the_functions(rule, broadcast, neuron, synapse, ow
 
 def test_a_budget_can_be_read():
     text = str(ns.Decorrelation.budget())
-    assert text.startswith("Decorrelation: 1 passes")
+    assert text.startswith("Decorrelation: 1 pass")
     assert "retrograde sum" in text
     assert "need not be known" in text
     assert "retrograde" not in str(ns.LocalDecorrelation.budget())

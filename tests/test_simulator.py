@@ -521,12 +521,12 @@ class Hebb:
 
 
 @dataclass(frozen=True)
-class Cube:
+class Eager:
     tau: float = 2.0
 
     @staticmethod
     def activity(a, x, leak, keep):
-        return leak * a * a * a + keep * x
+        return leak * a + keep * x - keep * a
 
 
 class Unframed:
@@ -540,13 +540,13 @@ class Unframed:
 
 @pytest.mark.parametrize("rule", [Hebb(1e-6), Unframed(1e-6)])
 def test_rules_and_neurons_of_ones_own_are_saved_too(rule, tmp_path):
-    net = ns.rnn(2, 3, 1, neuron=Cube())
+    net = ns.rnn(2, 3, 1, neuron=Eager())
     sim = ns.Simulator(net, rule, batch=BATCH, engine="objects")
     sim.run(INPUTS, TARGETS)
     sim.save(tmp_path / "saved.npz")
-    with pytest.raises(ns.CheckpointError, match=r"'Cube' is not built in; .*known=\[Cube\]"):
+    with pytest.raises(ns.CheckpointError, match=r"'Eager' is not built in; .*known=\[Eager\]"):
         ns.Simulator.load(tmp_path / "saved.npz")
-    loaded = ns.Simulator.load(tmp_path / "saved.npz", known=[Hebb, Cube, Unframed])
+    loaded = ns.Simulator.load(tmp_path / "saved.npz", known=[Hebb, Eager, Unframed])
     assert type(loaded.rule) is type(rule)
     assert vars(loaded.rule) == vars(rule)
     assert loaded.network == net
