@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,18 @@ from neurosim.files import whole
 
 VERSION = 1
 _DESCRIPTION = "description"
+# What reading a file of another kind, or half a file, can raise.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write(
@@ -53,7 +66,9 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         description = json.loads(str(arrays.pop(_DESCRIPTION)))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        if not isinstance(description, dict):
+            raise TypeError("its description is not a table")
+    except _DAMAGE as error:
         raise CheckpointError(
             f"{path}: damaged, truncated, or not a checkpoint ({type(error).__name__}: {error})"
         ) from error

@@ -20,7 +20,8 @@ def thing(value: Any) -> dict[str, Any] | None:
     """Describe a rule, neuron model or substrate by its class name and fields."""
     if value is None:
         return None
-    given = {f.name: getattr(value, f.name) for f in fields(value)} if is_dataclass(value) else {}
+    names = [f.name for f in fields(value)] if is_dataclass(value) else list(vars(value))
+    given = {name: getattr(value, name) for name in names}
     return {"class": type(value).__name__, **given}
 
 

@@ -6,6 +6,8 @@ Every message names the object, the field, the value and what is allowed.
 from __future__ import annotations
 
 import difflib
+import math
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,23 +57,22 @@ def require(ok: bool, owner: str, field: str, value: Any, allowed: str) -> None:
 
 def is_number(value: Any) -> bool:
     """Whether `value` is a finite real number (a bool is not)."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        return math.isfinite(float(value))
+    except OverflowError:
         return False
-    return not isinstance(value, str) and number - number == 0.0
 
 
 def is_count(value: Any) -> bool:
     """Whether `value` is a whole number of any integer type (a bool is not)."""
-    return not isinstance(value, bool) and hasattr(value, "__index__")
+    return not isinstance(value, bool) and isinstance(value, numbers.Integral)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """Suggest the known name that `name` was probably meant to be."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(known) or 'none'}"

@@ -126,18 +126,19 @@ class Network:
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
+        for field, kind in (("populations", Population), ("projections", Projection)):
+            for item in getattr(self, field):
+                require(isinstance(item, kind), "Network", field, item, f"a {kind.__name__} each")
         require(len(self.populations) >= 2, "Network", "populations", self.populations, "2 or more")
         fine = is_count(self.seed) and 0 <= self.seed < 2**32
         require(fine, "Network", "seed", self.seed, "a whole number in [0, 2**32)")
         order = {p.name: i for i, p in enumerate(self.populations)}
         matrices = [p.name for p in self.projections]
         matrices += [p.decorrelation for p in self.populations if p.decorrelation is not None]
-        for kind, names in (
-            ("populations", [p.name for p in self.populations]),
-            ("weight matrices", matrices),
-        ):
-            double = sorted({n for n in names if names.count(n) > 1})
-            require(not double, "Network", kind, double, "named differently from each other")
+        names = [p.name for p in self.populations] + matrices
+        double = sorted({n for n in names if names.count(n) > 1})
+        allowed = "different for every population and matrix"
+        require(not double, "Network", "names", double, allowed)
         for i, population in enumerate(self.populations):
             fine = (population.neuron is None) == (i == 0)
             allowed = "None for the first population (the input) and a model for all others"
@@ -170,7 +171,11 @@ class Network:
 
     def population(self, name: str) -> Population:
         """Find a population by its name."""
-        return next(p for p in self.populations if p.name == name)
+        for population in self.populations:
+            if population.name == name:
+                return population
+        names = [p.name for p in self.populations]
+        raise InputError(f"Network: no population {name!r}; {nearest(name, names)}")
 
     def shape(self, name: str) -> tuple[int, int]:
         """Shape ``(n_post, n_pre)`` of the weight matrix `name`."""

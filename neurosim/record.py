@@ -54,17 +54,18 @@ class Probe:
     def sampled(self, n_steps: int) -> list[int]:
         """Steps of a sequence of `n_steps` at which to look."""
         owner = f"Probe {self.name!r}"
+        allowed = f"None, an int >= 1, a slice, or a list of steps in [0, {n_steps})"
         if self.steps is None:
             return list(range(n_steps))
         if isinstance(self.steps, slice):
-            return list(range(n_steps))[self.steps]
+            try:
+                return list(range(n_steps))[self.steps]
+            except (TypeError, ValueError) as error:
+                raise InputError(f"{owner}: steps = {self.steps!r} must be {allowed}") from error
         if is_count(self.steps):
-            require(self.steps >= 1, owner, "steps", self.steps, "an int >= 1, a slice or a list")
+            require(self.steps >= 1, owner, "steps", self.steps, allowed)
             return list(range(0, n_steps, self.steps))
-        chosen = sorted({int(step) for step in self.steps})
-        fine = not chosen or (chosen[0] >= 0 and chosen[-1] < n_steps)
-        require(fine, owner, "steps", chosen, f"steps of the sequence, in [0, {n_steps})")
-        return chosen
+        return sorted(_indices(self.steps, n_steps, owner, "steps", allowed))
 
     def check(self, plan: Plan) -> None:
         """Refuse what this network does not have.
@@ -94,9 +95,18 @@ class Probe:
             size = network.shape(self.of)[0]
         require(self.variable in allowed, owner, "variable", self.variable, f"one of {allowed}")
         if self.units is not None:
-            units = list(self.units)
-            fine = all(is_count(u) and 0 <= u < size for u in units)
-            require(fine, owner, "units", units, f"indices in [0, {size})")
+            _indices(self.units, size, owner, "units", f"None or a list of indices in [0, {size})")
+
+
+def _indices(values: Any, size: int, owner: str, name: str, allowed: str) -> set[int]:
+    """Check a list of indices below `size`."""
+    try:
+        chosen = [] if isinstance(values, str) else list(values)
+    except TypeError:
+        chosen = [None]
+    fine = not isinstance(values, str) and all(is_count(i) and 0 <= i < size for i in chosen)
+    require(fine, owner, name, values, allowed)
+    return {int(i) for i in chosen}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -214,11 +215,10 @@ class Simulator:
         Record
             With the outputs.
         """
-        shape = np.shape(inputs)
-        series = shape[1] if len(shape) == 3 else self.batch
-        plan = self._plan.without_learning(max(1, series))
+        given = _array(inputs, "inputs", (None, None, self.network.inputs.size))
+        plan = self._plan.without_learning(given.shape[1])
         engine = type(self._engine)(plan, self._engine.weights())
-        return self._run(engine, inputs, targets, False, probes, True, True, None, None)
+        return self._run(engine, given, targets, False, probes, True, True, None, None)
 
     def _count(self, steps: int) -> None:
         self._step += steps
@@ -352,6 +352,8 @@ class Simulator:
         arrays, saved = checkpoint.read(path)
         if saved.get("kind") != "simulator":
             raise CheckpointError(f"{path}: kind = {saved.get('kind')!r} must be 'simulator'")
+        if engine is not None:
+            find(engine)  # a wrong name is the caller's mistake, not the file's
         try:
             sim = cls(
                 describe.to_network(saved["network"], known),
@@ -362,18 +364,29 @@ class Simulator:
                 engine=engine or saved["engine"],
                 seed=saved["seed"],
             )
-            sim._engine.set_weights(_part(arrays, "weights/"))
-            sim._engine.set_state(_part(arrays, "state/"))
-            sim._step = int(saved["step"])
-        except (KeyError, TypeError) as error:
+            sim._engine.set_weights(_matching(arrays, "weights/", sim._engine.weights()))
+            sim._engine.set_state(_matching(arrays, "state/", sim._engine.state()))
+            sim._step = operator.index(saved["step"])
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise CheckpointError(
                 f"{path}: incomplete ({type(error).__name__}: {error})"
             ) from error
         return sim
 
 
-def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+def _matching(
+    arrays: Mapping[str, NDArray[Any]], prefix: str, wanted: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Take the arrays that are wanted, if they are numbers of the right shape."""
+    found = {}
+    for name, like in wanted.items():
+        values = arrays[prefix + name]
+        if values.shape != like.shape or values.dtype.kind != "f":
+            raise ValueError(
+                f"{prefix}{name} is {values.dtype} of shape {values.shape}, must be {like.shape}"
+            )
+        found[name] = values
+    return found
 
 
 def _check_rule(rule: Any) -> None:
@@ -391,6 +404,9 @@ def _check_rule(rule: Any) -> None:
             arguments(function, known, owner)
     passes = getattr(rule, "passes", 2)
     require(passes == 2, owner, "passes", passes, "2: a baseline and a perturbed pass")
+    perturbs = getattr(rule, "perturbs", "neurons")
+    fine = perturbs in ("neurons", "weights")
+    require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
 
 
 def _check_decorrelation(decorrelation: Any, network: Network) -> None:
@@ -412,13 +428,17 @@ def _check_decorrelation(decorrelation: Any, network: Network) -> None:
 
 def _array(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
     """Float32 copy or view of finite data of a given shape (None: any length but 0)."""
-    wanted = "(" + ", ".join("T" if n is None else str(n) for n in shape) + ")"
+    names = ("T", "series")
+    wanted = str(tuple(names[i] if n is None else n for i, n in enumerate(shape))).replace("'", "")
     try:
-        array = np.ascontiguousarray(values, dtype=np.float32)
+        raw = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"Simulator: {name} must be numbers of shape {wanted} ({error})"
-        ) from error
+        text = f"Simulator: {name} must be numbers of shape {wanted} ({error})"
+        raise InputError(text) from error
+    if raw.dtype.kind not in "fiub":
+        raise InputError(f"Simulator: {name} must be numbers of shape {wanted}, not {raw.dtype}")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+        array = np.ascontiguousarray(raw, dtype=np.float32)
     fine = array.ndim == len(shape) and all(
         n == m or (n is None and m > 0) for n, m in zip(shape, array.shape, strict=True)
     )

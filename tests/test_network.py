@@ -77,12 +77,12 @@ ALONE = Population("alone", 2, ns.Tanh())
     ("populations", "projections", "said"),
     [
         ([INPUT], [], r"Network: populations = .* must be 2 or more"),
-        ([INPUT, HIDDEN, TWIN], [A], r"Network: populations = \['hidden'\] must be named diff"),
-        ([INPUT, HIDDEN, OUTPUT], [A, A, B], r"Network: weight matrices = \['A'\] must be named"),
+        ([INPUT, HIDDEN, TWIN], [A], r"Network: names = \['hidden'\] must be different"),
+        ([INPUT, HIDDEN, OUTPUT], [A, A, B], r"Network: names = \['A'\] must be different"),
         (
             [INPUT, HIDDEN, OUTPUT],
             [A, Projection("D", "hidden", "output")],
-            r"Network: weight matrices = \['D'\] must be named differently",
+            r"Network: names = \['D'\] must be different",
         ),
         ([HIDDEN, OUTPUT], [B], r"Network: neuron of population 'hidden' = Tanh.* must be None"),
         (

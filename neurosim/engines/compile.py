@@ -9,6 +9,7 @@ from typing import Any
 
 from numba import njit
 
+from neurosim.engines.fingerprint import called, fingerprint
 from neurosim.local import arguments
 
 # Sums may be reordered and fused into vector instructions, but infinities and NaNs
@@ -37,12 +38,12 @@ def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
     exact : bool
         Compile without reordered or fused arithmetic, as noise needs.
     """
-    return _compiled(function, exact)
+    return _compiled(function, exact, fingerprint([function]))
 
 
 @cache
-def _compiled(function: Any, exact: bool) -> Any:
-    helpers = {name: _compiled(helper, exact) for name, helper in called(function).items()}
+def _compiled(function: Any, exact: bool, version: str) -> Any:
+    helpers = {name: compiled(helper, exact) for name, helper in called(function).items()}
     copy = types.FunctionType(
         function.__code__,
         {**function.__globals__, **helpers},
@@ -54,16 +55,6 @@ def _compiled(function: Any, exact: bool) -> Any:
     return njit(forceinline=True, **INNER, **(EXACT if exact else FAST))(copy)
 
 
-def called(function: Any) -> dict[str, types.FunctionType]:
-    """Python functions of its module that a function calls."""
-    names = function.__globals__
-    return {
-        name: names[name]
-        for name in function.__code__.co_names
-        if isinstance(names.get(name), types.FunctionType)
-    }
-
-
 def adapted(
     function: Callable[..., Any] | None, known: Mapping[str, str], owner: str
 ) -> Callable[..., Any]:
@@ -73,11 +64,13 @@ def adapted(
     asks for. None stands for a function that always answers nothing, 0.
     """
     wanted = None if function is None else tuple(arguments(function, known, owner))
-    return _adapter(function, tuple(known), wanted)
+    return _adapter(function, tuple(known), wanted, fingerprint([function]))
 
 
 @cache
-def _adapter(function: Any, names: tuple[str, ...], wanted: tuple[str, ...] | None) -> Any:
+def _adapter(
+    function: Any, names: tuple[str, ...], wanted: tuple[str, ...] | None, version: str
+) -> Any:
     inner = None if function is None else compiled(function)
     answer = "0" if wanted is None else f"inner({', '.join(wanted)})"
     return njit(**INNER, **FAST)(eval(f"lambda {', '.join(names)}: {answer}", {"inner": inner}))

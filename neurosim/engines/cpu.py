@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from neurosim.engines import loops
 from neurosim.engines.compile import adapted
-from neurosim.engines.disk_cache import fingerprint
 from neurosim.engines.engine import Engine, Progress
+from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.plan import Plan
 from neurosim.engines.tables import Due, empty_memory, layout, padded, passes_of
 from neurosim.local import ACTIVITY, DECORRELATION, NEURON, REWARD, SYNAPSE, scalar
@@ -74,13 +74,15 @@ class CpuEngine(Engine):
         values = getattr(self._memory, variable)[lanes]
         if variable == "eligibility":
             self.finish()
+            if not len(values):  # credit is local everywhere: nobody keeps eligibilities
+                return np.zeros((self.plan.batch, *self.plan.network.shape(name)), np.float32)
             return np.stack([self._matrix(name, row) for row in values])
         return values[:, self._units(name)].copy()
 
     def begin(self, rest: bool) -> None:
         self.finish()
         memory = self._memory
-        for values in (memory.eligibility, memory.owed, memory.owed_reward):
+        for values in (memory.eligibility, memory.owed, memory.owed_reward, memory.signal):
             values[...] = 0
         if rest:
             memory.x[...] = 0

@@ -12,8 +12,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,6 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from neurosim.engines.compile import called
 from neurosim.errors import StorageError
 from neurosim.files import whole
 
@@ -34,43 +31,6 @@ def folder() -> Path:
         return Path(chosen) / "kernels"
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "neurosim" / "kernels"
-
-
-def fingerprint(functions: Iterable[Any]) -> str:
-    """Hash scalar functions, what they call, and all sources of the loops around them."""
-    digest = hashlib.sha256(_sources())
-    for function in functions:
-        _add(digest, function)
-    return digest.hexdigest()
-
-
-@cache
-def _sources() -> bytes:
-    package = Path(__file__).parents[1]
-    files = [
-        file for name in ("engines", "substrate", "local") for file in package.glob(f"{name}/*.py")
-    ]
-    files.append(package / "noise.py")
-    return b"".join(file.read_bytes() for file in sorted(files))
-
-
-def _add(digest: Any, function: Any) -> None:
-    if function is None:
-        digest.update(b"none")
-        return
-    code = function.__code__
-    known = function.__globals__
-    helpers = called(function)
-    values = [f"{name}={known[name]!r}" for name in code.co_names if name in known]
-    cells = [repr(cell.cell_contents) for cell in function.__closure__ or ()]
-    digest.update(code.co_code)
-    digest.update(repr((code.co_consts, code.co_names, code.co_varnames)).encode())
-    digest.update(repr(function.__defaults__).encode())
-    digest.update(repr(sorted(v for v in values if v.split("=")[0] not in helpers)).encode())
-    digest.update(repr(cells).encode())
-    for name in sorted(helpers):
-        if helpers[name] is not function:
-            _add(digest, helpers[name])
 
 
 class DiskCache(_Cache):

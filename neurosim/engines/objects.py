@@ -1,8 +1,8 @@
 """The oracle: one Python object per neuron and per synapse, exchanging events.
 
-Literal and slow, in double precision, for small networks only. It defines what the
-other engines must compute: whatever an object does here, it does with what it
-holds itself, what arrived in events, and one broadcast scalar.
+Literal and slow, for small networks only; in double precision but for stored weights.
+It defines what the other engines must compute: whatever an object does here, it does
+with what it holds itself, what arrived in events, and one broadcast scalar.
 """
 
 from __future__ import annotations
@@ -192,6 +192,7 @@ class ObjectsEngine(Engine):
 
     def begin(self, rest: bool) -> None:
         for neuron in self._all_neurons():
+            neuron.signal = dict.fromkeys(self._pairs(), 0.0)
             if rest:
                 neuron.x = [0.0] * self.plan.lanes
                 neuron.s = [0.0] * self.plan.lanes
@@ -326,7 +327,8 @@ class ObjectsEngine(Engine):
                     retrograde=outlet.pre.retrograde[b],
                     different=float(outlet.pre is not outlet.post),
                 )
-            outlet.weight -= plan.decorrelation.learning_rate * change / plan.batch
+            step = plan.decorrelation.learning_rate * change / plan.batch
+            outlet.weight = _stored(outlet.weight - step)
             progress.writes[t] += 1
 
     # --------------------------------------------------------------- learning
@@ -455,9 +457,14 @@ class ObjectsEngine(Engine):
         synapse.owed += change / len(self._pairs())
         due = {"online": True, "window": over, "sequence": last}[str(plan.options.schedule)]
         if due:
-            synapse.weight -= rate * synapse.owed
+            synapse.weight = _stored(synapse.weight - rate * synapse.owed)
             synapse.owed = 0.0
             progress.writes[t] += 1
+
+
+def _stored(weight: float) -> float:
+    """A weight as the chip stores it, in float32; so that saving one loses nothing."""
+    return float(np.float32(weight))
 
 
 def _square(value: float) -> float:

@@ -10,6 +10,7 @@ from neurosim.substrate.act_noise import act_noise as _act_noise
 
 RADEMACHER = noise.RADEMACHER
 ZERO = np.float32(0)
+LARGEST = np.finfo(np.float32).max
 TWO = np.float32(2)
 
 words = compiled(noise.words, exact=True)
@@ -17,6 +18,16 @@ normal_pair = compiled(noise.normal_pair, exact=True)
 sign = compiled(noise.sign, exact=True)
 weight_index = compiled(noise.weight_index)
 act_noise = compiled(_act_noise)
+
+
+@loop
+def is_finite(value):
+    """Whether a number is neither infinite nor NaN.
+
+    By comparison: ``np.isfinite`` subtracts a number from itself, which a compiler that may
+    reorder sums takes to be 0.
+    """
+    return abs(value) <= LARGEST
 
 
 @loop
@@ -159,7 +170,7 @@ def judge(passes, populations, memory, targets, loss):
             error = memory.s[b, start + o] - targets[b, o]
             total += error * error
         loss[b] = total
-        sound = sound and np.isfinite(total)
+        sound = sound and is_finite(total)
     for k in range(passes.perturbed.size):
         for b in range(batch):
             reference = memory.s[passes.reference[k] * batch + b]
@@ -169,7 +180,7 @@ def judge(passes, populations, memory, targets, loss):
                 change = perturbed[start + o] - reference[start + o]
                 total += change * (TWO * (reference[start + o] - targets[b, o]) + change)
             memory.difference[k * batch + b] = total
-            sound = sound and np.isfinite(total)
+            sound = sound and is_finite(total)
     if passes.batch_wide:
         share(memory.difference, batch, False)
     return sound
@@ -206,7 +217,7 @@ def measure(passes, populations, memory, p, power):
             change = perturbed[i] - reference[i]
             total += change * change
         power[c] = total
-        sound = sound and np.isfinite(total)
+        sound = sound and is_finite(total)
     if passes.batch_wide:
         share(power, batch, True)
     return sound

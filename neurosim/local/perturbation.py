@@ -181,7 +181,11 @@ def options(rule: Any) -> Perturbation:
     if isinstance(rule, Perturbation):
         return rule
     owner = type(rule).__name__
-    given = {f.name: vars(rule)[f.name] for f in fields(Perturbation) if f.name in vars(rule)}
+    given = {f.name: getattr(rule, f.name) for f in fields(Perturbation) if hasattr(rule, f.name)}
+    # A plain class has its equation under the name of the option.
+    given = {name: value for name, value in given.items() if not callable(value)}
     if "learning_rate" not in given:
         raise InputError(f"{owner}: a rule must have the field learning_rate")
-    return Perturbation(**given)
+    named = type(owner, (Perturbation,), {})  # so that a refusal names the rule
+    found: Perturbation = named(**given)
+    return found

@@ -16,7 +16,8 @@ from numba import njit
 
 import neurosim
 from neurosim.engines.compile import OUTER, adapted
-from neurosim.engines.disk_cache import DiskCache, fingerprint, folder
+from neurosim.engines.disk_cache import DiskCache, folder
+from neurosim.engines.fingerprint import fingerprint
 from neurosim.local import SYNAPSE
 
 # Edits below keep the number of lines and of characters.

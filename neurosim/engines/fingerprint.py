@@ -1,0 +1,73 @@
+"""What a compiled function was compiled from, as a hash.
+
+Compiled code is kept in memory and on disk. It must never outlive its sources: a rule edited
+in a file, a helper or constant redefined in a notebook cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import types
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def called(function: Any) -> dict[str, types.FunctionType]:
+    """Python functions of its module that a function calls."""
+    names = function.__globals__
+    return {
+        name: names[name]
+        for name in function.__code__.co_names
+        if isinstance(names.get(name), types.FunctionType)
+    }
+
+
+def fingerprint(functions: Iterable[Any]) -> str:
+    """Hash scalar functions, all that they use, and all sources of the loops around them."""
+    digest = hashlib.sha256(_sources())
+    seen: set[int] = set()
+    for function in functions:
+        _add(digest, function, seen)
+    return digest.hexdigest()
+
+
+@cache
+def _sources() -> bytes:
+    package = Path(__file__).parents[1]
+    folders = ("engines", "substrate", "local")
+    files = [file for name in folders for file in package.glob(f"{name}/*.py")]
+    files.append(package / "noise.py")
+    return b"".join(file.read_bytes() for file in sorted(files))
+
+
+def _add(digest: Any, value: Any, seen: set[int]) -> None:
+    """Add a value that compiled code freezes: a function, a constant, an array."""
+    if isinstance(value, types.FunctionType):
+        if id(value) in seen:
+            return
+        seen.add(id(value))
+        code, known = value.__code__, value.__globals__
+        digest.update(code.co_code)
+        digest.update(repr((code.co_consts, code.co_names, code.co_varnames)).encode())
+        _add(digest, value.__defaults__, seen)
+        for cell in value.__closure__ or ():
+            _add(digest, cell.cell_contents, seen)
+        for name in code.co_names:
+            if name not in known:
+                continue
+            digest.update(name.encode())
+            _add(digest, known[name], seen)
+            if isinstance(known[name], types.ModuleType):
+                # Attributes the function may read: settings.SCALE has both names in its code.
+                for attribute in code.co_names:
+                    if hasattr(known[name], attribute):
+                        _add(digest, getattr(known[name], attribute), seen)
+    elif hasattr(value, "tobytes") and not isinstance(value, type):
+        digest.update(repr((getattr(value, "dtype", ""), getattr(value, "shape", ""))).encode())
+        digest.update(value.tobytes())
+    elif isinstance(value, types.ModuleType):
+        digest.update(value.__name__.encode())
+    else:
+        digest.update(repr(value).encode())
