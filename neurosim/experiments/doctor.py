@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_info
 
 from neurosim import __version__
 from neurosim.experiments import environment, registry

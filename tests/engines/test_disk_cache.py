@@ -120,7 +120,8 @@ def test_whatever_an_edit_changes_changes_the_fingerprint(load, edit):
 
 
 def test_a_constant_of_another_module_is_part_of_the_fingerprint(load):
-    keys = {fingerprint([load(("SCALE = 1.0", f"SCALE = {n}.0")).synapse]) for n in (1, 2)}
+    uses = ("1.25 * GAIN", "settings.SCALE * GAIN")
+    keys = {fingerprint([load(uses, ("SCALE = 1.0", f"SCALE = {n}.0")).synapse]) for n in (1, 2)}
     assert len(keys) == 2
 
 

@@ -9,8 +9,9 @@ FUNCTIONS = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0.0), "linear": la
 
 
 def forward(w, inputs, neuron="tanh", tau=1.0, restart=None, noise=None):
-    """Run ``a = A u + R s + xi``, ``x = f(a) / tau + (1 - 1 / tau) x``, ``s = D x``, ``y = B s + nu``.
+    """Run the network.
 
+    ``a = A u + R s + xi``, ``x = f(a) / tau + (1 - 1 / tau) x``, ``s = D x``, ``y = B s + nu``.
     `restart` maps a step to the state (x, s) it starts from; `noise` is (xi, nu) over time.
     """
     f, d = FUNCTIONS[neuron], w.get("D")
