@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim import checkpoint, describe
+from neurosim.checks import check_decorrelation, check_rule, finite_array, matching
 from neurosim.engines import Engine, Plan, Progress, find
 from neurosim.errors import CheckpointError, InputError, is_count, nearest, require
-from neurosim.local import DECORRELATION, NEURON, REWARD, SYNAPSE, arguments, scalar
 from neurosim.network import Network, Weights
 from neurosim.record import Probe, Record, Sampler
 from neurosim.substrate import Substrate
@@ -72,8 +72,8 @@ class Simulator:
         require(is_count(batch) and batch >= 1, "Simulator", "batch", batch, "an int >= 1")
         fine = is_count(seed) and 0 <= seed < 2**32
         require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
-        _check_rule(rule)
-        _check_decorrelation(decorrelation, network)
+        check_rule(rule)
+        check_decorrelation(decorrelation, network)
         self._plan = Plan(network, rule, decorrelation, substrate, int(batch), int(seed))
         self._engine: Engine = find(engine)(self._plan, network.initial_weights())
         self._step = 0
@@ -145,7 +145,7 @@ class Simulator:
             if name not in merged:
                 known = nearest(name, merged)
                 raise InputError(f"Simulator: weights[{name!r}] does not exist; {known}")
-            merged[name] = _array(values, f"weights[{name!r}]", merged[name].shape)
+            merged[name] = finite_array(values, f"weights[{name!r}]", merged[name].shape)
         self._engine.set_weights(merged)
 
     # --------------------------------------------------------------------- time
@@ -215,7 +215,7 @@ class Simulator:
         Record
             With the outputs.
         """
-        given = _array(inputs, "inputs", (None, None, self.network.inputs.size))
+        given = finite_array(inputs, "inputs", (None, None, self.network.inputs.size))
         plan = self._plan.without_learning(given.shape[1])
         engine = type(self._engine)(plan, self._engine.weights())
         return self._run(engine, given, targets, False, probes, True, True, None, None)
@@ -237,9 +237,9 @@ class Simulator:
     ) -> Record:
         plan = engine.plan
         network, batch = plan.network, plan.batch
-        given = _array(inputs, "inputs", (None, batch, network.inputs.size))
+        given = finite_array(inputs, "inputs", (None, batch, network.inputs.size))
         steps = len(given)
-        wanted = _array(targets, "targets", (steps, batch, network.outputs.size))
+        wanted = finite_array(targets, "targets", (steps, batch, network.outputs.size))
         fine = self._step + steps < 2**32
         require(fine, "Simulator", "step", self._step + steps, "below 2**32: noise would repeat")
         sampler = Sampler(probes, plan, steps)
@@ -364,89 +364,11 @@ class Simulator:
                 engine=engine or saved["engine"],
                 seed=saved["seed"],
             )
-            sim._engine.set_weights(_matching(arrays, "weights/", sim._engine.weights()))
-            sim._engine.set_state(_matching(arrays, "state/", sim._engine.state()))
+            sim._engine.set_weights(matching(arrays, "weights/", sim._engine.weights()))
+            sim._engine.set_state(matching(arrays, "state/", sim._engine.state()))
             sim._step = operator.index(saved["step"])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise CheckpointError(
                 f"{path}: incomplete ({type(error).__name__}: {error})"
             ) from error
         return sim
-
-
-def _matching(
-    arrays: Mapping[str, NDArray[Any]], prefix: str, wanted: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    """Take the arrays that are wanted, if they are numbers of the right shape."""
-    found = {}
-    for name, like in wanted.items():
-        values = arrays[prefix + name]
-        if values.shape != like.shape or values.dtype.kind != "f":
-            raise ValueError(
-                f"{prefix}{name} is {values.dtype} of shape {values.shape}, must be {like.shape}"
-            )
-        found[name] = values
-    return found
-
-
-def _check_rule(rule: Any) -> None:
-    if rule is None:
-        return
-    owner = type(rule).__name__
-    if isinstance(rule, type) or scalar(type(rule), "synapse") is None:
-        raise InputError(
-            f"Simulator: rule = {rule!r} must be an instance of a rule, with a function "
-            f"synapse(): for example ANP(learning_rate=1e-4)"
-        )
-    for place, known in (("reward", REWARD), ("neuron", NEURON), ("synapse", SYNAPSE)):
-        function = scalar(type(rule), place)
-        if function is not None:
-            arguments(function, known, owner)
-    passes = getattr(rule, "passes", 2)
-    require(passes == 2, owner, "passes", passes, "2: a baseline and a perturbed pass")
-    perturbs = getattr(rule, "perturbs", "neurons")
-    fine = perturbs in ("neurons", "weights")
-    require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
-
-
-def _check_decorrelation(decorrelation: Any, network: Network) -> None:
-    if decorrelation is None:
-        return
-    synapse = scalar(type(decorrelation), "synapse")
-    if isinstance(decorrelation, type) or synapse is None:
-        raise InputError(
-            f"Simulator: decorrelation = {decorrelation!r} must be an instance such as "
-            f"Decorrelation(learning_rate=1e-5)"
-        )
-    arguments(synapse, DECORRELATION, type(decorrelation).__name__)
-    if all(p.decorrelation is None for p in network.populations):
-        raise InputError(
-            f"Simulator: decorrelation = {decorrelation!r} has nothing to act on; build the "
-            f"network with decorrelate=True"
-        )
-
-
-def _array(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
-    """Float32 copy or view of finite data of a given shape (None: any length but 0)."""
-    names = ("T", "series")
-    wanted = str(tuple(names[i] if n is None else n for i, n in enumerate(shape))).replace("'", "")
-    try:
-        raw = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        text = f"Simulator: {name} must be numbers of shape {wanted} ({error})"
-        raise InputError(text) from error
-    if raw.dtype.kind not in "fiub":
-        raise InputError(f"Simulator: {name} must be numbers of shape {wanted}, not {raw.dtype}")
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
-        array = np.ascontiguousarray(raw, dtype=np.float32)
-    fine = array.ndim == len(shape) and all(
-        n == m or (n is None and m > 0) for n, m in zip(shape, array.shape, strict=True)
-    )
-    if not fine:
-        raise InputError(f"Simulator: {name} has shape {array.shape}, must be {wanted}")
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(
-            f"Simulator: {name}{list(where)} = {array[where]} must be finite (as float32)"
-        )
-    return array if array.flags.writeable else array.copy()

@@ -1,0 +1,95 @@
+"""What a simulator refuses: rules that cannot work, data of the wrong shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurosim.errors import InputError, require
+from neurosim.local import DECORRELATION, NEURON, REWARD, SYNAPSE, arguments, scalar
+from neurosim.network import Network
+
+
+def matching(
+    arrays: Mapping[str, NDArray[Any]], prefix: str, wanted: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Take the arrays that are wanted, if they are numbers of the right shape."""
+    found = {}
+    for name, like in wanted.items():
+        values = arrays[prefix + name]
+        if values.shape != like.shape or values.dtype.kind != "f":
+            raise ValueError(
+                f"{prefix}{name} is {values.dtype} of shape {values.shape}, must be {like.shape}"
+            )
+        found[name] = values
+    return found
+
+
+def check_rule(rule: Any) -> None:
+    """Refuse what is no rule, or asks for something that is not local."""
+    if rule is None:
+        return
+    owner = type(rule).__name__
+    if isinstance(rule, type) or scalar(type(rule), "synapse") is None:
+        raise InputError(
+            f"Simulator: rule = {rule!r} must be an instance of a rule, with a function "
+            f"synapse(): for example ANP(learning_rate=1e-4)"
+        )
+    for place, known in (("reward", REWARD), ("neuron", NEURON), ("synapse", SYNAPSE)):
+        function = scalar(type(rule), place)
+        if function is not None:
+            arguments(function, known, owner)
+    passes = getattr(rule, "passes", 2)
+    require(passes == 2, owner, "passes", passes, "2: a baseline and a perturbed pass")
+    perturbs = getattr(rule, "perturbs", "neurons")
+    fine = perturbs in ("neurons", "weights")
+    require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
+
+
+def check_decorrelation(decorrelation: Any, network: Network) -> None:
+    """Refuse what is no decorrelation rule, or has nothing to act on."""
+    if decorrelation is None:
+        return
+    synapse = scalar(type(decorrelation), "synapse")
+    if isinstance(decorrelation, type) or synapse is None:
+        raise InputError(
+            f"Simulator: decorrelation = {decorrelation!r} must be an instance such as "
+            f"Decorrelation(learning_rate=1e-5)"
+        )
+    arguments(synapse, DECORRELATION, type(decorrelation).__name__)
+    if all(p.decorrelation is None for p in network.populations):
+        raise InputError(
+            f"Simulator: decorrelation = {decorrelation!r} has nothing to act on; build the "
+            f"network with decorrelate=True"
+        )
+
+
+def finite_array(
+    values: ArrayLike, name: str, shape: tuple[int | None, ...]
+) -> NDArray[np.float32]:
+    """Float32 copy or view of finite data of a given shape (None: any length but 0)."""
+    names = ("T", "series")
+    wanted = str(tuple(names[i] if n is None else n for i, n in enumerate(shape))).replace("'", "")
+    try:
+        raw = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        text = f"Simulator: {name} must be numbers of shape {wanted} ({error})"
+        raise InputError(text) from error
+    if raw.dtype.kind not in "fiub":
+        raise InputError(f"Simulator: {name} must be numbers of shape {wanted}, not {raw.dtype}")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+        array = np.ascontiguousarray(raw, dtype=np.float32)
+    fine = array.ndim == len(shape) and all(
+        n == m or (n is None and m > 0) for n, m in zip(shape, array.shape, strict=True)
+    )
+    if not fine:
+        raise InputError(f"Simulator: {name} has shape {array.shape}, must be {wanted}")
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(
+            f"Simulator: {name}{list(where)} = {array[where]} must be finite (as float32)"
+        )
+    return array if array.flags.writeable else array.copy()

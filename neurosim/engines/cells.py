@@ -1,0 +1,71 @@
+"""The objects of the oracle: a neuron, a synapse, and what each holds itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from neurosim.local import ACTIVITY, arguments
+
+
+def knowing_only(function: Callable[..., Any] | None, known: dict[str, str], owner: str) -> Any:
+    """Wrap a scalar function so that it is handed what it asks for and nothing else."""
+    if function is None:
+        return lambda **_: 0.0
+    names = arguments(function, known, owner)
+    return lambda **local: float(function(**{name: local[name] for name in names}))
+
+
+class Neuron:
+    """A neuron: per lane a pre-activation `a`, an activity `x` and what it sends, `s`."""
+
+    def __init__(self, index: int, lanes: int, model: Any) -> None:
+        self.index = index
+        self.a = [0.0] * lanes
+        self.x = [0.0] * lanes
+        self.s = [0.0] * lanes
+        self.sent_before = [0.0] * lanes
+        self.noise: dict[tuple[int, int], float] = {}
+        self.signal: dict[tuple[int, int], float] = {}
+        self.retrograde: dict[int, float] = {}
+        self.axon: list[Synapse] = []
+        self.outlet: list[DecorrelatingSynapse] = []
+        if model is not None:
+            owner = type(model).__name__
+            self.activity = knowing_only(model.activity, ACTIVITY, owner)
+            self.leak = 1.0 / getattr(model, "tau", 1.0)
+
+    def fire(self, lane: int) -> None:
+        """Turn the pre-activation into an activity."""
+        x, leak = self.x[lane], self.leak
+        self.x[lane] = self.activity(a=self.a[lane], x=x, leak=leak, keep=1.0 - leak)
+
+
+class Synapse:
+    """A synapse of a projection: a weight, and what it remembers for learning."""
+
+    def __init__(self, pre: Neuron, post: Neuron, index: int, delay: int) -> None:
+        self.pre, self.post = pre, post
+        self.weight = 0.0
+        self.index = index
+        self.delay = delay
+        self.noise: dict[int, float] = {}
+        self.eligibility: dict[tuple[int, int], float] = {}
+        self.owed = 0.0
+        pre.axon.append(self)
+
+    def payload(self, lane: int) -> float:
+        """What the event carries that arrives in this step."""
+        return self.pre.sent_before[lane] if self.delay else self.pre.s[lane]
+
+    def transmit(self, lane: int, perturbation: float) -> None:
+        """Hand an event on to the postsynaptic neuron."""
+        self.post.a[lane] += (self.weight + perturbation) * self.payload(lane)
+
+
+class DecorrelatingSynapse:
+    """A synapse of D: from a neuron's activity to what another one sends."""
+
+    def __init__(self, pre: Neuron, post: Neuron) -> None:
+        self.pre, self.post, self.weight = pre, post, 0.0
+        pre.outlet.append(self)
