@@ -80,6 +80,8 @@ def run(
 
 def _follow(experiment: Experiment, resume: bool) -> None:
     folder = experiment.folder
+    if folder.finished(experiment.config):
+        print(f"{folder.path} holds this run, finished: nothing to train (--out for a new one)")
     try:
         result = experiment.run(resume)
     except KeyboardInterrupt:
@@ -127,9 +129,8 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
         for name, point in registry.tasks().items():
             print(f"{name:<14} {_first_line(registry.task(name))}  [{point.value}]")
     elif what is What.rules:
-        for rules in (registry.RULES, registry.DECORRELATIONS):
-            for cls in rules.values():
-                print(f"{_first_line(cls)}\n{cls.budget()}\n")  # type: ignore[attr-defined]
+        for rule in (*registry.RULES.values(), *registry.DECORRELATIONS.values()):
+            print(f"{_first_line(rule)}\n{rule.budget()}\n")
     elif what is What.configs:
         for name, path in registry.configs().items():
             print(f"{name:<32} {_first_comment(path)}".rstrip())

@@ -72,9 +72,13 @@ def test_quickstart_runs_in_an_empty_folder(neurosim):
     assert result["table"]["mean"]["test_mse"] > result["table"]["ridge"]["test_mse"] > 0
 
 
-def test_a_run_again_is_refused_and_resume_goes_on(neurosim):
+def test_a_finished_run_is_shown_again_and_resume_goes_on(neurosim):
     assert neurosim("run", *TINY)[0] == 0
     code, out, err = neurosim("run", *TINY)
+    assert (code, err) == (0, "")
+    assert "nothing to train" in out
+    assert "network, after training" in out
+    code, out, err = neurosim("run", *TINY[:-1], "2")
     assert (code, out) == (2, "")
     assert "--resume" in err
     assert "Traceback" not in err

@@ -105,6 +105,18 @@ class Folder:
                 f"another folder by --out"
             )
 
+    def finished(self, config: Config) -> bool:
+        """Whether this very run is here already, all its epochs done."""
+        try:
+            kept = json.loads(self.result.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        epochs = config.training.epochs
+        return isinstance(kept, dict) and (kept.get("digest"), kept.get("epochs")) == (
+            config.digest,
+            epochs,
+        )
+
     def resume(self, config: Config, data: str) -> tuple[Simulator, History]:
         """Read where a run stopped.
 

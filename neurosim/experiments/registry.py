@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.resources
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from neurosim import neurons, rules
 from neurosim.errors import InputError, nearest
@@ -15,7 +16,10 @@ from neurosim.local import DecorrelationRule, Perturbation
 GROUP = "neurosim.tasks"
 
 
-def _of_kind(module: Any, kind: type) -> dict[str, type]:
+Kind = TypeVar("Kind")
+
+
+def _of_kind(module: Any, kind: type[Kind]) -> dict[str, type[Kind]]:
     named = {name: getattr(module, name) for name in module.__all__}
     return {name: cls for name, cls in named.items() if issubclass(cls, kind)}
 
@@ -56,13 +60,13 @@ def task(name: str) -> type:
     return loaded
 
 
-def plugin(name: str, known: dict[str, type], what: str) -> type:
+def plugin(name: str, known: Mapping[str, type], what: str) -> type:
     """Find a class by its name among `known`, or anywhere by ``package.module:Class``.
 
     Parameters
     ----------
     name : str
-    known : dict of str to type
+    known : mapping of str to type
     what : str
         What is looked for, for the error.
 

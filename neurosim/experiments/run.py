@@ -79,7 +79,8 @@ class Experiment:
         ----------
         resume : bool
             Go on with the run that the folder holds: the numbers at the end equal
-            those of a run that was never interrupted.
+            those of a run that was never interrupted. A finished run of the same
+            config is not repeated either way, only summed up again.
         progress : bool
             Whether to show a progress bar.
 
@@ -102,6 +103,8 @@ class Experiment:
 
     def _run(self, resume: bool, progress: bool) -> Result:
         config, folder = self.config, self.folder
+        # A run that is here already is not repeated: there is nothing left to train.
+        resume = resume or folder.finished(config)
         if not resume:
             folder.refuse_used()
         data = data_digest(config.task)

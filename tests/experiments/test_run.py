@@ -144,10 +144,12 @@ def test_fewer_epochs_are_refused(tiny, finished):
 
 def test_a_finished_run_is_not_overwritten(tiny, finished):
     before = numbers(finished[0])
+    for resume in (False, True):
+        Experiment(tiny(), finished[0]).run(resume=resume)
+        assert numbers(finished[0]) == before
+    longer = tiny("training.epochs=4")
     with pytest.raises(ns.InputError, match=r"a finished run, 3 epochs long.*--resume.*--out"):
-        Experiment(tiny(), finished[0]).run()
-    Experiment(tiny(), finished[0]).run(resume=True)
-    assert numbers(finished[0]) == before
+        Experiment(longer, finished[0]).run()
 
 
 def test_a_folder_with_something_else_is_refused(tiny, tmp_path):
