@@ -10,10 +10,17 @@ from neurosim.engines.compile import loop
 from neurosim.engines.phases import fill, weight_index
 from neurosim.engines.plan import LOCAL, RETURN_TO_GO
 from neurosim.engines.tables import Due
-from neurosim.engines.tiles import REPLICAS, ROWS, add_products, make_absorb
+from neurosim.engines.tiles import (
+    REPLICAS,
+    ROWS,
+    add_products,
+    make_absorb,
+    make_absorb_outlets,
+    send_back,
+)
 
 DECORRELATION, OVER, WRITE, CLOCK = Due.DECORRELATION, Due.OVER, Due.WRITE, Due.CLOCK
-ZERO, ONE = np.float32(0), np.float32(1)
+ZERO = np.float32(0)
 
 
 def make_adapt_row(synapse: Any) -> Any:
@@ -86,21 +93,22 @@ def make_adapt_row(synapse: Any) -> Any:
 
 def make_decorrelate(decorrelating: Any) -> Any:
     """Visit the rows of D: change each, sum what it lets through, and what it sends back."""
+    absorb_many = make_absorb_outlets(decorrelating, REPLICAS)
+    absorb_one = make_absorb_outlets(decorrelating, 1)
 
     @loop
-    def adapt_outlet(passes, populations, memory, p, i, sent):
-        start, n = populations.start[p], populations.size[p]
+    def adapt_outlets(passes, populations, memory, p, i, sent):
+        start, n, b = populations.start[p], populations.size[p], 0
         at = populations.decorrelation[p] + i * populations.stride[p]
         row, change = memory.weights[at : at + n], memory.scratch[0, :n]
         for k in range(n):
             change[k] = ZERO
-        for b in range(passes.batch):
-            post = sent[b, start + i]
-            pre = sent[b, start : start + n]
-            heard = memory.heard[b, start : start + n]
-            for k in range(n):
-                different = ZERO if k == i else ONE
-                change[k] += decorrelating(post, pre[k], row[k], heard[k], different)
+        while b + REPLICAS <= passes.batch:
+            absorb_many(change, row, sent, memory.heard, b, start, i)
+            b += REPLICAS
+        while b < passes.batch:
+            absorb_one(change, row, sent, memory.heard, b, start, i)
+            b += 1
         for k in range(n):
             row[k] -= populations.decorrelation_rate * change[k]
 
@@ -116,7 +124,7 @@ def make_decorrelate(decorrelating: Any) -> Any:
             at = populations.decorrelation[p] + first * stride
             if memory.due[DECORRELATION]:
                 for i in range(first, first + rows):
-                    adapt_outlet(passes, populations, memory, p, i, sent)
+                    adapt_outlets(passes, populations, memory, p, i, sent)
             for lane in range(lanes):
                 for i in range(start + first, start + first + rows):
                     memory.s[lane, i] = ZERO
@@ -126,10 +134,6 @@ def make_decorrelate(decorrelating: Any) -> Any:
             if listen:
                 for b in range(passes.batch):
                     back = memory.retrograde[b, start : start + n]
-                    for i in range(rows):
-                        post = memory.s[b, start + first + i]
-                        row = memory.weights[at + i * stride : at + i * stride + n]
-                        for k in range(n):
-                            back[k] += post * row[k]
+                    send_back(memory.weights, at, stride, rows, memory.s[b], start + first, back)
 
     return decorrelate

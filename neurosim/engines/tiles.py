@@ -13,7 +13,7 @@ import numpy as np
 
 from neurosim.engines.compile import loop
 
-ZERO = np.float32(0)
+ZERO, ONE = np.float32(0), np.float32(1)
 ROWS = 4  # rows of a full tile
 REPLICAS = 5  # replicas whose changes are summed at once
 
@@ -54,8 +54,35 @@ def make_absorb(synapse: Any, replicas: int) -> Any:
     return _define("absorb", lines, {"synapse": synapse})
 
 
+def make_absorb_outlets(synapse: Any, replicas: int) -> Any:
+    """Sum what a row of decorrelating synapses changes by, over `replicas` replicas."""
+    r = range(replicas)
+    lines = ["def absorb(change, row, sent, heard, b, start, i):"]
+    lines += ["    n = change.size"]
+    lines += [f"    p{k} = sent[b + {k}, start + i]" for k in r]
+    lines += [f"    s{k} = sent[b + {k}, start : start + n]" for k in r]
+    lines += [f"    h{k} = heard[b + {k}, start : start + n]" for k in r]
+    lines += ["    for j in range(n):"]
+    lines += ["        different = ZERO if j == i else ONE"]
+    terms = [f"synapse(p{k}, s{k}[j], row[j], h{k}[j], different)" for k in r]
+    lines += [f"        change[j] += {' + '.join(terms)}"]
+    return _define("absorb", lines, {"synapse": synapse, "ONE": ONE})
+
+
+def make_listen(rows: int) -> Any:
+    """Add what `rows` rows of synapses send back to the neurons that they start from."""
+    r = range(rows)
+    lines = ["def listen(weights, at, stride, s, first, back):"]
+    lines += [f"    w{i} = weights[at + {i} * stride : at + {i + 1} * stride]" for i in r]
+    lines += [f"    p{i} = s[first + {i}]" for i in r]
+    lines += ["    for j in range(back.size):"]
+    lines += [f"        back[j] += {' + '.join(f'p{i} * w{i}[j]' for i in r)}"]
+    return _define("listen", lines, {})
+
+
 tile_4_4, tile_4_2, tile_4_1 = make_tile(ROWS, 4), make_tile(ROWS, 2), make_tile(ROWS, 1)
 tile_1_1 = make_tile(1, 1)
+listen_4, listen_1 = make_listen(ROWS), make_listen(1)
 
 
 @loop
@@ -78,3 +105,13 @@ def add_products(weights, at, stride, rows, source, lanes, begin, out, target):
         for i in range(rows):
             for lane in range(lanes):
                 tile_1_1(weights, at + i * stride, stride, source, lane, begin, out, target + i)
+
+
+@loop
+def send_back(weights, at, stride, rows, s, first, back):
+    """Add to `back` what some rows of weights send back, ``s[first + i]`` times row i."""
+    if rows == ROWS:
+        listen_4(weights, at, stride, s, first, back)
+    else:
+        for i in range(rows):
+            listen_1(weights, at + i * stride, stride, s, first + i, back)
