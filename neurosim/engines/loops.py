@@ -18,6 +18,7 @@ from neurosim.engines.compile import FAST, OUTER, loop
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.phases import (
     begin_step,
+    count,
     disturb,
     inject,
     judge,
@@ -25,6 +26,7 @@ from neurosim.engines.phases import (
     perturb_row,
     present,
     remember,
+    report,
 )
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
 from neurosim.engines.tables import Due
@@ -62,9 +64,7 @@ def build(
         writes)`` runs steps, and with `settle` makes the changes that the last one
         called for. It returns the step at which a number was not finite, or -1.
     """
-    fire = make_fire(models)
-    integrate = make_integrate(make_adapt_row(synapse))
-    decorrelate = make_decorrelate(decorrelating)
+    act = make_act(make_fire(models), make_integrate(make_adapt_row(synapse)), decorrelating)
     teach = make_teach(reward, neuron)
 
     @njit(**OUTER, **FAST)
@@ -77,64 +77,25 @@ def build(
         # so that a change is the same to the bit whenever it is made.
         for t in range(start, stop + settle):
             runs = t < stop
-            lanes = memory.s.shape[0] if runs else 0
             if runs:
                 begin_step(passes, memory, t)
                 present(passes, populations, memory, inputs[t])
-                events[t] += lanes * populations.size[0]
             for p in range(1, populations.size.size):
-                if runs:
-                    inject(passes, populations, memory, p, clock + t)
-                for q in range(projections.post.size):
-                    if projections.post[q] == p:
-                        integrate(passes, populations, projections, memory, q, lanes, clock + t)
-                        n = populations.size[projections.pre[q]] * populations.size[p]
-                        if runs:
-                            operations[t] += n * lanes
-                begin = populations.start[p]
-                end = begin + populations.size[p]
-                if runs:
-                    if passes.act_noise > 0:
-                        disturb(passes, populations, memory, p, clock + t)
-                    for lane in range(lanes):
-                        fire(
-                            populations.model[p],
-                            memory.a[lane, begin:end],
-                            memory.x[lane, begin:end],
-                            populations.leak[p],
-                            populations.keep[p],
-                        )
-                    events[t] += lanes * populations.size[p]
-                if populations.decorrelation[p] >= 0:
-                    sent = memory.before if runs else memory.s
-                    decorrelate(passes, populations, memory, p, sent, lanes, adapt and runs)
-                    if runs:
-                        n = populations.size[p] * populations.size[p]
-                        operations[t] += n * lanes
-                        if adapt:
-                            operations[t] += n * passes.batch
-                            writes[t] += n
-                else:
-                    for lane in range(lanes):
-                        for i in range(begin, end):
-                            memory.s[lane, i] = memory.x[lane, i]
+                act(passes, populations, projections, memory, p, clock + t, adapt, runs)
             memory.due[PROJECTIONS] = 0
             memory.due[DECORRELATION] = adapt and runs
             if not runs:
                 break
-            if adapt:
-                for b in range(passes.batch):
-                    for i in range(memory.heard.shape[1]):
-                        memory.heard[b, i] = memory.retrograde[b, i]
-            if len(outputs):
-                for b in range(passes.batch):
-                    for o in range(populations.size[-1]):
-                        outputs[t, b, o] = memory.s[b, populations.start[-1] + o]
+            over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)
+            write = passes.schedule == 0 or (passes.schedule == 1 and over) or t == last
+            write = write and learn and passes.learns
+            events[t], operations[t], writes[t] = count(
+                passes, populations, projections, adapt, write
+            )
+            report(passes, populations, memory, adapt, outputs, t)
             if not judge(passes, populations, memory, targets[t], loss[t]):
                 return t
             if learn and passes.learns:
-                over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)
-                write = passes.schedule == 0 or (passes.schedule == 1 and over) or t == last
                 memory.due[PROJECTIONS] = 1
                 memory.due[OVER] = over
                 memory.due[WRITE] = write
@@ -142,15 +103,40 @@ def build(
                 if not teach(passes, populations, memory, over, rewards[:, t]):
                     return t
                 remember(passes, populations, projections, memory)
-                if write:
-                    for q in range(projections.post.size):
-                        if projections.rate[q] > 0:
-                            n = populations.size[projections.pre[q]]
-                            writes[t] += n * populations.size[projections.post[q]]
         return -1
 
     advance._cache = DiskCache("advance", fingerprint)
     return advance
+
+
+def make_act(fire: Any, integrate: Any, decorrelating: Any) -> Any:
+    """One population's part of a step; or, if the step does not run, of settling."""
+    decorrelate = make_decorrelate(decorrelating)
+
+    @loop
+    def act(passes, populations, projections, memory, p, clock, adapt, runs):
+        lanes = memory.s.shape[0] if runs else 0
+        begin = populations.start[p]
+        end = begin + populations.size[p]
+        if runs:
+            inject(passes, populations, memory, p, clock)
+        for q in range(projections.post.size):
+            if projections.post[q] == p:
+                integrate(passes, populations, projections, memory, q, lanes, clock)
+        if runs and passes.act_noise > 0:
+            disturb(passes, populations, memory, p, clock)
+        model, leak, keep = populations.model[p], populations.leak[p], populations.keep[p]
+        for lane in range(lanes):
+            fire(model, memory.a[lane, begin:end], memory.x[lane, begin:end], leak, keep)
+        if populations.decorrelation[p] >= 0:
+            sent = memory.before if runs else memory.s
+            decorrelate(passes, populations, memory, p, sent, lanes, adapt and runs)
+        else:
+            for lane in range(lanes):
+                for i in range(begin, end):
+                    memory.s[lane, i] = memory.x[lane, i]
+
+    return act
 
 
 def make_fire(models: tuple[Any, ...]) -> Any:

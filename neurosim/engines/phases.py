@@ -234,3 +234,42 @@ def remember(passes, populations, projections, memory):
             for b in range(passes.batch):
                 for j in range(populations.size[p]):
                     memory.pre[b, seen + j] = source[b, start + j]
+
+
+@loop
+def report(passes, populations, memory, adapt, outputs, t):
+    """Keep what was sent back, for the next step; give the outputs, if they are wanted."""
+    if adapt:
+        for b in range(passes.batch):
+            for i in range(memory.heard.shape[1]):
+                memory.heard[b, i] = memory.retrograde[b, i]
+    if len(outputs):
+        start = populations.start[-1]
+        for b in range(passes.batch):
+            for o in range(populations.size[-1]):
+                outputs[t, b, o] = memory.s[b, start + o]
+
+
+@loop
+def count(passes, populations, projections, adapt, write):
+    """Events sent, weights met by an event, and weights changed in a step.
+
+    Every neuron sends one event a lane. Learning to decorrelate takes one more through
+    each weight of D, backwards, in the baseline.
+    """
+    lanes = passes.passes * passes.batch
+    events, operations, writes = 0, 0, 0
+    for p in range(populations.size.size):
+        size = populations.size[p]
+        events += size * lanes
+        if populations.decorrelation[p] >= 0:
+            operations += size * size * lanes
+            if adapt:
+                operations += size * size * passes.batch
+                writes += size * size
+    for q in range(projections.post.size):
+        weights = populations.size[projections.pre[q]] * populations.size[projections.post[q]]
+        operations += weights * lanes
+        if write and projections.rate[q] > 0:
+            writes += weights
+    return events, operations, writes
