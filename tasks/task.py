@@ -63,6 +63,33 @@ class Task(ABC):
         """Number of target channels."""
         return len(self.target_names)
 
+    def loss(self, outputs: ArrayLike, targets: ArrayLike) -> NDArray[np.float64]:
+        """Return every step's loss: the squared error summed over the outputs.
+
+        Parameters
+        ----------
+        outputs, targets : array_like, shape (T, series, n_targets)
+            What was answered, and what should have been.
+
+        Returns
+        -------
+        ndarray of float64, shape (T, series)
+
+        Raises
+        ------
+        TaskError
+            If the shapes differ or are not those of the task's targets.
+        """
+        answer = np.asarray(outputs, dtype=np.float64)
+        truth = np.asarray(targets, dtype=np.float64)
+        if answer.shape != truth.shape or truth.ndim != 3 or truth.shape[2] != self.n_targets:
+            raise TaskError(
+                f"{type(self).__name__}: outputs of shape {answer.shape} and targets of shape "
+                f"{truth.shape} must both have shape (T, series, {self.n_targets})"
+            )
+        losses: NDArray[np.float64] = np.square(answer - truth).sum(axis=2)
+        return losses
+
     def score(self, outputs: ArrayLike, targets: ArrayLike) -> dict[str, float]:
         """Judge `outputs` by `targets`.
 
@@ -81,14 +108,7 @@ class Task(ABC):
         TaskError
             If the shapes differ or are not those of the task's targets.
         """
-        answer = np.asarray(outputs, dtype=np.float64)
-        truth = np.asarray(targets, dtype=np.float64)
-        if answer.shape != truth.shape or truth.ndim != 3 or truth.shape[2] != self.n_targets:
-            raise TaskError(
-                f"{type(self).__name__}: outputs of shape {answer.shape} and targets of shape "
-                f"{truth.shape} must both have shape (T, series, {self.n_targets})"
-            )
-        return {"mse": float(np.mean(np.square(answer - truth)))}
+        return {"mse": float(self.loss(outputs, targets).mean()) / self.n_targets}
 
     def baselines(self, lags: int = 24) -> pd.DataFrame:
         """Return what little effort reaches, on the very same split.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from neurosim.local import ACTIVITY, arguments
@@ -16,6 +17,14 @@ def knowing_only(function: Callable[..., Any] | None, known: dict[str, str], own
     return lambda **local: float(function(**{name: local[name] for name in names}))
 
 
+@dataclass(frozen=True)
+class Event:
+    """What a neuron sends down its axon: a number, in one lane."""
+
+    lane: int
+    payload: float
+
+
 class Neuron:
     """A neuron: per lane a pre-activation `a`, an activity `x` and what it sends, `s`."""
 
@@ -24,7 +33,6 @@ class Neuron:
         self.a = [0.0] * lanes
         self.x = [0.0] * lanes
         self.s = [0.0] * lanes
-        self.sent_before = [0.0] * lanes
         self.noise: dict[tuple[int, int], float] = {}
         self.signal: dict[tuple[int, int], float] = {}
         self.retrograde: dict[int, float] = {}
@@ -40,6 +48,12 @@ class Neuron:
         x, leak = self.x[lane], self.leak
         self.x[lane] = self.activity(a=self.a[lane], x=x, leak=leak, keep=1.0 - leak)
 
+    def send(self, lane: int) -> None:
+        """Send an event to every synapse on the axon."""
+        event = Event(lane, self.s[lane])
+        for synapse in self.axon:
+            synapse.accept(event)
+
 
 class Synapse:
     """A synapse of a projection: a weight, and what it remembers for learning."""
@@ -47,6 +61,8 @@ class Synapse:
     def __init__(self, pre: Neuron, post: Neuron, index: int, delay: int) -> None:
         self.pre, self.post = pre, post
         self.weight = 0.0
+        self.arrived = [0.0] * len(pre.s)
+        self.travelling = [0.0] * len(pre.s)
         self.index = index
         self.delay = delay
         self.noise: dict[int, float] = {}
@@ -54,13 +70,18 @@ class Synapse:
         self.owed = 0.0
         pre.axon.append(self)
 
-    def payload(self, lane: int) -> float:
-        """What the event carries that arrives in this step."""
-        return self.pre.sent_before[lane] if self.delay else self.pre.s[lane]
+    def accept(self, event: Event) -> None:
+        """Take an event in; with a delay it is still on its way until the next step."""
+        (self.travelling if self.delay else self.arrived)[event.lane] = event.payload
+
+    def begin_step(self) -> None:
+        """Events that were on their way arrive."""
+        if self.delay:
+            self.arrived = list(self.travelling)
 
     def transmit(self, lane: int, perturbation: float) -> None:
-        """Hand an event on to the postsynaptic neuron."""
-        self.post.a[lane] += (self.weight + perturbation) * self.payload(lane)
+        """Hand the event that arrived on to the postsynaptic neuron."""
+        self.post.a[lane] += (self.weight + perturbation) * self.arrived[lane]
 
 
 class DecorrelatingSynapse:

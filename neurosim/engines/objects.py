@@ -109,6 +109,7 @@ class ObjectsEngine(Engine):
                 values = state[f"{name}.{variable}"]
                 for neuron in neurons:
                     setattr(neuron, variable, [float(v) for v in values[:, neuron.index]])
+        self._send_all()
 
     def observe(self, name: str, variable: str, pass_: int) -> NDArray[np.float32]:
         replicas = range(self.plan.batch)
@@ -133,10 +134,10 @@ class ObjectsEngine(Engine):
             if rest:
                 neuron.x = [0.0] * self.plan.lanes
                 neuron.s = [0.0] * self.plan.lanes
-        for synapses in self._synapses.values():
-            for synapse in synapses:
-                synapse.eligibility = dict.fromkeys(self._pairs(), 0.0)
-                synapse.owed = 0.0
+        self._send_all()
+        for synapse in self._all_synapses():
+            synapse.eligibility = dict.fromkeys(self._pairs(), 0.0)
+            synapse.owed = 0.0
         self._owed_reward = dict.fromkeys(self._pairs(), 0.0)
 
     def finish(self) -> None:
@@ -149,33 +150,50 @@ class ObjectsEngine(Engine):
     def _all_neurons(self) -> list[Neuron]:
         return [neuron for neurons in self._neurons.values() for neuron in neurons]
 
+    def _all_synapses(self) -> list[Synapse]:
+        return [synapse for synapses in self._synapses.values() for synapse in synapses]
+
     def _pairs(self) -> list[tuple[int, int]]:
         """Every comparison of every replica."""
         return [(k, b) for k in range(len(self.plan.comparisons)) for b in range(self.plan.batch)]
 
     def _step(self, progress: Progress, t: int) -> None:
         plan, clock = self.plan, progress.clock + t
-        for neuron in self._all_neurons():
-            neuron.sent_before = list(neuron.s)
+        for synapse in self._all_synapses():
+            synapse.begin_step()
         self._resynchronise(t)
         for neuron in self._neurons[plan.network.inputs.name]:
             neuron.s = [float(progress.inputs[t, b, neuron.index]) for b in range(plan.batch)]
             neuron.s *= plan.passes
-            progress.events[t] += plan.lanes
+        self._send(plan.network.inputs.name, progress, t)
         for population in plan.network.populations[1:]:
             self._integrate(population, clock, progress, t)
             self._fire(population, progress, t)
+            self._send(population.name, progress, t)
         self._teach(progress, t)
 
     def _resynchronise(self, t: int) -> None:
         every = self.plan.options.resync_every
         if every is None or t % every:
             return
-        for neuron in self._all_neurons():
-            for lane in range(self.plan.batch, self.plan.lanes):
-                baseline = lane % self.plan.batch
+        for lane in range(self.plan.batch, self.plan.lanes):
+            baseline = lane % self.plan.batch
+            for neuron in self._all_neurons():
                 neuron.x[lane] = neuron.x[baseline]
-                neuron.sent_before[lane] = neuron.sent_before[baseline]
+            for synapse in self._all_synapses():
+                synapse.arrived[lane] = synapse.arrived[baseline]
+
+    def _send(self, population: str, progress: Progress, t: int) -> None:
+        for neuron in self._neurons[population]:
+            for lane in range(self.plan.lanes):
+                neuron.send(lane)
+                progress.events[t] += 1
+
+    def _send_all(self) -> None:
+        """Put back on its way what was sent last."""
+        for neuron in self._all_neurons():
+            for lane in range(self.plan.lanes):
+                neuron.send(lane)
 
     def _sign(self, pass_: int) -> list[tuple[int, float]]:
         """Which comparison's noise a pass gets, with which sign."""
@@ -232,7 +250,6 @@ class ObjectsEngine(Engine):
         for neuron in neurons:
             for lane in range(plan.lanes):
                 neuron.fire(lane)
-                progress.events[t] += 1
         if population.decorrelation is None:
             for neuron in neurons:
                 neuron.s = list(neuron.x)
@@ -378,7 +395,7 @@ class ObjectsEngine(Engine):
         change = 0.0
         for k, b in self._pairs():
             eligible = self._synapse(
-                pre=synapse.payload(b),
+                pre=synapse.arrived[b],
                 signal=synapse.post.signal[k, b],
                 noise=plan.noise_gain * synapse.noise[k],
                 reward=self._forming[k, b],

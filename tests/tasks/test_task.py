@@ -128,3 +128,14 @@ def test_lags_are_a_whole_number(lags):
     message = f"MackeyGlass: lags = {lags!r} must be "
     with pytest.raises(TaskError, match=re.escape(message)):
         SMALL["mackey_glass"].baselines(lags=lags)
+
+
+def test_the_loss_is_the_squared_error_summed_over_outputs(task):
+    _, targets = task.test()
+    outputs = targets + np.float32(0.5)
+    loss = task.loss(outputs, targets)
+    assert loss.shape == targets.shape[:2]
+    np.testing.assert_allclose(loss, 0.25 * task.n_targets, rtol=1e-5)
+    assert task.score(outputs, targets)["mse"] == pytest.approx(loss.mean() / task.n_targets)
+    with pytest.raises(TaskError, match="must both have shape"):
+        task.loss(outputs[1:], targets)
