@@ -210,7 +210,7 @@ def make_teach(reward: Any, neuron: Any) -> Any:
                 k, b = c // batch, c % batch
                 delta = factor * memory.difference[c] if credit == LOCAL else ONE
                 forming = ZERO
-                if power[c] > 0:
+                if power[c] > 0 or not passes.measures_power:
                     forming = reward(delta, power[c], np.float32(size), passes.variance)
                 memory.forming[p, c] = forming
                 broadcast = forming

@@ -362,7 +362,7 @@ class ObjectsEngine(Engine):
                 self._reward(
                     delta_loss=delta, power=power[pair], n=population.size, variance=plan.variance
                 )
-                if power[pair] > 0
+                if power[pair] > 0 or not plan.measures_power
                 else 0.0
             )
         for neuron in neurons:

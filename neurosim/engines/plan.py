@@ -9,7 +9,7 @@ from typing import Any
 
 from neurosim import noise
 from neurosim.errors import InputError, nearest
-from neurosim.local import Perturbation, Sizes, options
+from neurosim.local import REWARD, Perturbation, Sizes, arguments, options, scalar
 from neurosim.network import Network, Population, Projection
 from neurosim.substrate import Substrate
 
@@ -103,6 +103,15 @@ class Plan:
     def perturbs_weights(self) -> bool:
         """Whether the perturbation is added to weights rather than to pre-activations."""
         return getattr(self.rule, "perturbs", "neurons") == "weights"
+
+    @property
+    def measures_power(self) -> bool:
+        """Whether the teacher asks how much a population's activity changed.
+
+        It then has nothing to say where nothing changed.
+        """
+        reward = scalar(type(self.rule), "reward")
+        return reward is not None and "power" in arguments(reward, REWARD, type(self.rule).__name__)
 
     @property
     def episode(self) -> int:

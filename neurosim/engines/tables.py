@@ -39,6 +39,7 @@ class Passes(NamedTuple):
     variance: np.float32
     act_noise: np.float32
     batch_wide: bool
+    measures_power: bool
     episode: int
     resync_every: int
     schedule: int  # 0 online, 1 window, 2 sequence
@@ -131,6 +132,7 @@ def passes_of(plan: Plan) -> Passes:
         variance=np.float32(plan.variance),
         act_noise=np.float32(plan.substrate.act_noise),
         batch_wide=options.reward_scope == "batch",
+        measures_power=plan.measures_power,
         episode=plan.episode,
         resync_every=options.resync_every or 0,
         schedule=("online", "window", "sequence").index(str(options.schedule)),

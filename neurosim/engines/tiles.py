@@ -89,18 +89,20 @@ listen_4, listen_1 = make_listen(ROWS), make_listen(1)
 def add_products(weights, at, stride, rows, source, lanes, begin, out, target):
     """Add to ``out[lane, target + i]`` what row i of some rows of weights lets through.
 
-    Rows are `stride` numbers long, from `at` on; a lane's activity starts at `begin`.
+    Rows are `stride` numbers long, from `at` on; a lane's activity starts at `begin`. All
+    lanes go through tiles of one kind, so that equal lanes have equal sums to the bit: a
+    perturbed pass without perturbation must not differ from the baseline.
     """
-    lane = 0
     if rows == ROWS:
-        while lane + 4 <= lanes:
-            tile_4_4(weights, at, stride, source, lane, begin, out, target)
-            lane += 4
-        if lane + 2 <= lanes:
-            tile_4_2(weights, at, stride, source, lane, begin, out, target)
-            lane += 2
-        if lane < lanes:
-            tile_4_1(weights, at, stride, source, lane, begin, out, target)
+        if lanes % 4 == 0:
+            for lane in range(0, lanes, 4):
+                tile_4_4(weights, at, stride, source, lane, begin, out, target)
+        elif lanes % 2 == 0:
+            for lane in range(0, lanes, 2):
+                tile_4_2(weights, at, stride, source, lane, begin, out, target)
+        else:
+            for lane in range(lanes):
+                tile_4_1(weights, at, stride, source, lane, begin, out, target)
     else:
         for i in range(rows):
             for lane in range(lanes):

@@ -102,7 +102,7 @@ def test_engines_agree_on_decorrelation_without_the_retrograde_sum():
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("rates", [{"B": 1e-2}, {"A": 1e-3, "R": 2e-3}])
+@pytest.mark.parametrize("rates", [{"B": 1e-2}, {"A": 1e-3, "R": 2e-3}, {"R": 1e-3, "B": 1e-3}])
 def test_engines_agree_on_frozen_projections(rule, rates):
     make, _ = RULES[rule]
     net = ns.rnn(2, 5, 1, seed=4)
@@ -159,3 +159,28 @@ def test_engines_agree_on_deep_networks():
         change = np.abs(ends[0][name] - start).max()
         assert change > 0
         assert np.abs(ends[0][name] - ends[1][name]).max() <= ROUNDING * change
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 10])
+@pytest.mark.parametrize("pairs", [0, 1, 2])
+def test_a_pass_without_perturbation_is_the_baseline_bit_for_bit(batch, pairs):
+    """Only the readout learns, so nothing is injected into the hidden population."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(4, batch, 9))
+    sim = ns.Simulator(ns.rnn(9, 30, 1), ns.ANP({"B": 1e-3}, pairs=pairs), batch=batch)
+    passes = range(1 + (2 * pairs or 1))
+    probes = [ns.Probe("hidden", "a", pass_=p) for p in passes]
+    seen = sim.run(inputs, inputs[..., :1], probes=probes).probes
+    for probe in probes[1:]:
+        np.testing.assert_array_equal(seen[probe.name], seen["hidden.a"])
+
+
+def test_weights_without_presynaptic_activity_are_perturbed_all_the_same():
+    """Eq. 5 sums over all steps; at the first, R's noise meets nothing and is credited still."""
+    net, ends = ns.rnn(9, 20, 1), []
+    for engine in ("objects", "cpu"):
+        sim = ns.Simulator(net, ns.WP({"R": 1e-4, "B": 1e-4}, noise_std=0.05), engine=engine)
+        sim.run(np.ones((1, 1, 9)), np.ones((1, 1, 1)))
+        ends.append(sim.weights["R"] - net.initial_weights()["R"])
+    assert np.abs(ends[0]).max() > 1e-6
+    np.testing.assert_allclose(ends[1], ends[0], atol=ROUNDING * np.abs(ends[0]).max() + 1e-7)
