@@ -112,9 +112,10 @@ def test_wp_with_a_local_reward_estimates_the_one_step_gradient(data):
     assert not estimates(updates, gradient(weights, *data))
 
 
-def test_wp_with_a_global_reward_estimates_the_full_gradient(data):
+@pytest.mark.parametrize("reward", ["return_to_go", "global"])
+def test_wp_with_a_later_reward_estimates_the_full_gradient(data, reward):
     net, weights = network()
-    updates = draws(ns.WP(1.0, reward="global", pairs=60), data, net, weights, 1, 1000)
+    updates = draws(ns.WP(1.0, reward=reward, pairs=60), data, net, weights, 1, 1000)
     assert estimates(updates, gradient(weights, *data))
     assert not estimates(updates, gradient(weights, *data, chunk=1))
 
