@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError, is_count, require
 from neurosim.local import DECORRELATION, NEURON, REWARD, SYNAPSE, arguments, scalar
 from neurosim.network import Network
 
@@ -26,6 +26,12 @@ def matching(
             )
         found[name] = values
     return found
+
+
+def check_threads(threads: Any) -> None:
+    """Refuse a number of threads that is none."""
+    fine = is_count(threads) and threads >= 1
+    require(fine, "Simulator", "threads", threads, "a whole number >= 1")
 
 
 def check_rule(rule: Any) -> None:

@@ -108,16 +108,18 @@ def logarithm(u):
 
 def sine_cosine(word):
     """Sine and cosine of the angle ``2 pi word / 2**32``, the quadrant taken off exactly."""
-    quadrant = ((word + 0x20000000) & WORD) >> 30
-    t = float32(((word - (quadrant << 30) + 0x80000000) & WORD) - 0x80000000) * _WORD_TO_ANGLE
+    # Turned by an eighth, a word has its nearest quadrant in the highest two bits and the
+    # angle from there in the rest. All of it fits into 32 bits, and so do its vectors.
+    turned = (word + 0x20000000) & WORD
+    t = float32(int32((turned & 0x3FFFFFFF) - 0x20000000)) * _WORD_TO_ANGLE
     t2 = t * t
     s = ((_S2 * t2 + _S1) * t2 + _S0) * t2 * t + t
     c = ((_C2 * t2 + _C1) * t2 + _C0) * t2 * t2 - _HALF * t2 + _ONE
-    odd = (quadrant & 1) == 1
+    odd = (turned & 0x40000000) != 0
     sine = c if odd else s
     cosine = s if odd else c
-    sine = -sine if quadrant >= 2 else sine
-    cosine = -cosine if quadrant == 1 or quadrant == 2 else cosine
+    sine = -sine if (turned & 0x80000000) != 0 else sine
+    cosine = -cosine if ((turned + 0x40000000) & 0x80000000) != 0 else cosine
     return sine, cosine
 
 

@@ -22,20 +22,24 @@ DRAWS = {"normal": noise.normal, "rademacher": noise.rademacher, "uniform": nois
 MANY = 40_000
 
 
+def fill(out, at, rows, n, c, stop, batch, scale, name, key, first, plane=256):
+    """Draw with the compiled kernel that the cpu engine uses."""
+    from neurosim.engines.kernels import _machine
+
+    words, drawn = np.zeros(7 * plane, dtype=np.uint32), np.zeros(4 * plane, dtype=np.float32)
+    call = _machine({"normal": "fill_normal", "rademacher": "fill_signs"}[name]).ctypes
+    given = (out, at, rows, n, c, stop, batch, scale, words, drawn, plane, *key, first)
+    kinds = zip(given, call.argtypes, strict=True)
+    call(*(x.ctypes.data_as(kind) if isinstance(x, np.ndarray) else x for x, kind in kinds))
+
+
 def compiled_fill(name, n, seed, stream, step, pass_, replica, first=0):
-    """Draw with the compiled loop that the cpu engine uses."""
-    from numba import njit
-
-    from neurosim.engines import phases
-
-    fill, code = phases.fill, noise.DISTRIBUTIONS[name]
-
-    @njit
-    def call(out, n, code, seed, stream, step, pass_, replica, first):
-        fill(out, n, code, seed, stream, step, pass_, replica, first)
-
-    out = np.zeros(-(-n // 128) * 128, dtype=np.float32)
-    call(out, n, code, seed, stream, step, pass_, replica, first)
+    """Draw for one replica in one pass, as many numbers at once as the kernel takes."""
+    out, batch, most = np.zeros(n + 3, dtype=np.float32), replica + 1, 4 * 256
+    c = pass_ * batch + replica
+    for i in range(0, n, most):
+        count, key = min(most, n - i), (seed, stream, step)
+        fill(out, i, 0, count, c, c + 1, batch, 1.0, name, key, first + i)
     return out[:n]
 
 
@@ -75,6 +79,24 @@ def test_compiled_loops_draw_the_same_numbers_bit_for_bit(name, n, first):
     got = compiled_fill(name, n, *key, first=first)
     expected = [DRAWS[name](*key, first + i) for i in range(n)]
     np.testing.assert_array_equal(got, np.array(expected, dtype=np.float32))
+
+
+@pytest.mark.parametrize("name", ["normal", "rademacher"])
+@pytest.mark.parametrize("n", [1, 6, 60, 64])
+@pytest.mark.parametrize("plane", [16, 256])
+def test_each_replica_of_each_pass_gets_its_own_numbers_bit_for_bit(name, n, plane):
+    """However many rows are drawn at once: as many as fit into a plane of blocks."""
+    seed, stream, step, first, scale, batch = 5, 1 << 16, 7, 8, np.float32(0.3), 3
+    out = np.full((9, 67), 9, dtype=np.float32)
+    fill(out, 2, 67, n, 2, 8, batch, scale, name, (seed, stream, step), first, plane)
+    for row in range(2, 8):
+        key = (seed, stream, step, row // batch, row % batch)
+        expected = [scale * DRAWS[name](*key, first + i) for i in range(n)]
+        np.testing.assert_array_equal(out[row, 2 : 2 + n], np.array(expected, dtype=np.float32))
+    assert (out[:2] == 9).all()
+    assert (out[8] == 9).all()
+    assert (out[:, :2] == 9).all()
+    assert (out[:, 2 + -(-n // 4) * 4 :] == 9).all()
 
 
 MOMENTS = {

@@ -1,139 +1,169 @@
-"""How weights change: row by row, when a step visits them."""
+"""How weights change: columns of a panel at a time, when a step visits them."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from neurosim.engines.compile import loop
-from neurosim.engines.phases import fill, weight_index
+from neurosim.engines.compile import invoke, loop
 from neurosim.engines.plan import LOCAL, RETURN_TO_GO
-from neurosim.engines.tables import Due
-from neurosim.engines.tiles import (
-    REPLICAS,
-    ROWS,
-    add_products,
-    make_absorb,
-    make_absorb_outlets,
-    send_back,
-)
+from neurosim.engines.tables import CHUNK, Due, Scratch
+from neurosim.engines.tiles import REPLICAS
+from neurosim.engines.vectors import WIDTH, widely
 
-DECORRELATION, OVER, WRITE, CLOCK = Due.DECORRELATION, Due.OVER, Due.WRITE, Due.CLOCK
-ZERO = np.float32(0)
+OVER, WRITE, CLOCK, TURN = Due.OVER, Due.WRITE, Due.CLOCK, Due.TURN
+CHANGE, NOTHING, DRAWN = Scratch.CHANGE, Scratch.NOTHING, Scratch.DRAWN
+PLANE = CHUNK // 4 * WIDTH  # see `neurosim.engines.draws.draw_weights`
+ZERO, ONE = np.float32(0), np.float32(1)
 
 
-def make_adapt_row(synapse: Any) -> Any:
-    """Make the changes that the last step called for in one row of a projection."""
-    absorb_many, absorb_one = make_absorb(synapse, REPLICAS), make_absorb(synapse, 1)
-
-    @loop
-    def adapt_row(passes, populations, projections, memory, q, i):
-        if not projections.rate[q] > 0:
-            return
-        pre, post, batch = projections.pre[q], projections.post[q], passes.batch
-        n, seen = populations.size[pre], projections.seen[q]
-        at = projections.start[q] + i * projections.stride[q]
-        row = memory.weights[at : at + n]
-        change, drawn = memory.scratch[0, :n], memory.scratch[3]  # drawn: 0 if nothing is
-        over, write = memory.due[OVER], memory.due[WRITE]
-        credit, neuron = populations.credit[post], populations.start[post] + i
-        pairs = memory.signal.shape[0]
-        for j in range(n):
-            change[j] = ZERO
-        for k in range(pairs // batch):
-            if projections.perturbed[q]:
-                stream, first = projections.noise_stream[q], weight_index(i, 0, n)
-                clock = memory.due[CLOCK]
-                fill(drawn, n, passes.distribution, passes.seed, stream, clock, k, 0, first)
-                for j in range(n):
-                    drawn[j] *= passes.noise_gain * passes.noise_std
-            if credit == LOCAL:
-                forming, c, b = memory.forming[post], k * batch, 0
-                while b + REPLICAS <= batch:
-                    absorb_many(
-                        change, memory.pre, seen, b, drawn, memory.signal, forming, c + b, neuron
-                    )
-                    b += REPLICAS
-                while b < batch:
-                    absorb_one(
-                        change, memory.pre, seen, b, drawn, memory.signal, forming, c + b, neuron
-                    )
-                    b += 1
-                continue
-            for b in range(batch):
-                c = k * batch + b
-                sent = memory.pre[b, seen : seen + n]
-                signal, forming = memory.signal[c, neuron], memory.forming[post, c]
-                eligibility = memory.eligibility[c, at : at + n]
-                for j in range(n):
-                    eligibility[j] += synapse(sent[j], signal, drawn[j], forming)
-                if credit == RETURN_TO_GO or over:
-                    credited = memory.credited[post, c]
-                    for j in range(n):
-                        change[j] += credited * eligibility[j]
-                if over:
-                    for j in range(n):
-                        eligibility[j] = ZERO
-        scale = projections.rate[q] / np.float32(pairs)
-        if passes.schedule == 0:
-            for j in range(n):
-                row[j] -= scale * change[j]
-        else:
-            owed = memory.owed[at : at + n]
-            for j in range(n):
-                owed[j] += change[j]
-            if write:
-                for j in range(n):
-                    row[j] -= scale * owed[j]
-                    owed[j] = ZERO
-
-    return adapt_row
+@loop
+def turn(memory, ago):
+    """Where ``Memory.sent`` has what was sent so many steps ago."""
+    return (memory.due[TURN] + 3 - ago) % 3
 
 
-def make_decorrelate(decorrelating: Any) -> Any:
-    """Visit the rows of D: change each, sum what it lets through, and what it sends back."""
-    absorb_many = make_absorb_outlets(decorrelating, REPLICAS)
-    absorb_one = make_absorb_outlets(decorrelating, 1)
+@loop
+def clear(values):
+    """Set numbers to zero."""
+    for i in range(values.size):
+        values[i] = ZERO
 
-    @loop
-    def adapt_outlets(passes, populations, memory, p, i, sent):
-        start, n, b = populations.start[p], populations.size[p], 0
-        at = populations.decorrelation[p] + i * populations.stride[p]
-        row, change = memory.weights[at : at + n], memory.scratch[0, :n]
-        for k in range(n):
-            change[k] = ZERO
-        while b + REPLICAS <= passes.batch:
-            absorb_many(change, row, sent, memory.heard, b, start, i)
-            b += REPLICAS
-        while b < passes.batch:
-            absorb_one(change, row, sent, memory.heard, b, start, i)
-            b += 1
-        for k in range(n):
-            row[k] -= populations.decorrelation_rate * change[k]
 
-    @loop
-    def decorrelate(passes, populations, memory, p, sent, lanes, listen):
-        start, n, stride = populations.start[p], populations.size[p], populations.stride[p]
-        if listen:
-            for b in range(passes.batch):
-                for k in range(start, start + n):
-                    memory.retrograde[b, k] = ZERO
-        for first in range(0, n, ROWS):
-            rows = min(ROWS, n - first)
-            at = populations.decorrelation[p] + first * stride
-            if memory.due[DECORRELATION]:
-                for i in range(first, first + rows):
-                    adapt_outlets(passes, populations, memory, p, i, sent)
-            for lane in range(lanes):
-                for i in range(start + first, start + first + rows):
-                    memory.s[lane, i] = ZERO
-            add_products(
-                memory.weights, at, stride, rows, memory.x, lanes, start, memory.s, start + first
-            )
-            if listen:
-                for b in range(passes.batch):
-                    back = memory.retrograde[b, start : start + n]
-                    send_back(memory.weights, at, stride, rows, memory.s[b], start + first, back)
+@loop
+def add_scaled(values, factor, more):
+    """Add `factor` times other numbers."""
+    widely()
+    for i in range(values.size):
+        values[i] += factor * more[i]
 
-    return decorrelate
+
+@loop
+def adapt(system, scratch, words, q, panel, panels, begin, end, ago):
+    """Make the changes that the last step called for, in columns of some panels of synapses."""
+    kernels, passes, projections = system.kernels, system.passes, system.projections
+    populations, memory = system.populations, system.memory
+    pre, post, batch = projections.pre[q], projections.post[q], passes.batch
+    pairs, lanes, rows = memory.signal.shape[0], memory.s.shape[0], memory.s.shape[1]
+    rate, size = projections.rate[q], populations.size[pre] * WIDTH
+    if not rate > 0:
+        return
+    row, at = populations.start[post] + panel * WIDTH, projections.start[q] + panel * size
+    sent, of = memory.sent[turn(memory, projections.delay[q] + ago)], populations.start[pre] * lanes
+    scale, weights, perturbed = rate / np.float32(pairs), memory.weights, projections.perturbed[q]
+    drawn = scratch[DRAWN] if perturbed else scratch[NOTHING]
+    local = populations.credit[post] == LOCAL and passes.schedule == 0
+    if not (local and pairs == batch and batch in REPLICAS):
+        for i in range(panels):
+            gather(system, scratch, drawn, words, q, panel + i, begin, end, sent, of, scale)
+        return
+    # Most often changes can go to the weights at once.
+    for i in range(0, panels, 1 if perturbed else panels):
+        if perturbed:
+            draw_again(system, drawn, words, q, 0, panel + i, begin, end)
+        invoke(
+            kernels.absorb,
+            (
+                weights, at + i * size, weights, at + i * size, size, 1 if perturbed else panels,
+                -scale, begin, end, batch, sent, of, lanes, drawn, PLANE, memory.signal,
+                row + i * WIDTH, rows, memory.forming, post * pairs,
+            ),
+        )  # fmt: skip
+
+
+@loop
+def gather(system, scratch, drawn, words, q, panel, begin, end, sent, of, scale):
+    """Sum changes before they go to the weights of a panel, now or later."""
+    kernels, passes, projections = system.kernels, system.passes, system.projections
+    populations, memory = system.populations, system.memory
+    post, batch, over = projections.post[q], passes.batch, memory.due[OVER]
+    pairs, lanes, rows = memory.signal.shape[0], memory.s.shape[0], memory.s.shape[1]
+    row, credit = populations.start[post] + panel * WIDTH, populations.credit[post]
+    at = projections.start[q] + panel * populations.size[projections.pre[q]] * WIDTH
+    n = (end - begin) * WIDTH
+    here, origin, change = at + begin * WIDTH, -begin * WIDTH, scratch[CHANGE, :n]
+    clear(change)
+    for k in range(pairs // batch):
+        if projections.perturbed[q]:
+            draw_again(system, drawn, words, q, k, panel, begin, end)
+        c = k * batch
+        if credit == LOCAL:
+            invoke(
+                kernels.absorb,
+                (
+                    change, origin, change, origin, 0, 1, ONE, begin, end, batch, sent, of,
+                    lanes, drawn, PLANE, memory.signal, row + c * rows, rows, memory.forming,
+                    post * pairs + c,
+                ),
+            )  # fmt: skip
+            continue
+        for b in range(batch):
+            trace = memory.eligibility[c + b]
+            invoke(
+                kernels.absorb,
+                (
+                    trace, at, trace, at, 0, 1, ONE, begin, end, 1, sent, of + b, lanes, drawn,
+                    PLANE, memory.signal, row + (c + b) * rows, rows, memory.forming,
+                    post * pairs + c + b,
+                ),
+            )  # fmt: skip
+            if credit == RETURN_TO_GO or over:
+                add_scaled(change, memory.credited[post, c + b], trace[here : here + n])
+            if over:
+                clear(trace[here : here + n])
+    weights = memory.weights[here : here + n]
+    if passes.schedule == 0:
+        add_scaled(weights, -scale, change)
+    else:
+        owed = memory.owed[here : here + n]
+        add_scaled(owed, ONE, change)
+        if memory.due[WRITE]:
+            add_scaled(weights, -scale, owed)
+            clear(owed)
+
+
+@loop
+def draw_again(system, drawn, words, q, k, panel, begin, end):
+    """Draw the weight noise of the last step."""
+    passes, projections, memory = system.passes, system.projections, system.memory
+    invoke(
+        system.kernels.draw_weights,
+        (
+            drawn, PLANE, words, passes.noise_gain * passes.noise_std,
+            passes.seed, projections.noise_stream[q], memory.due[CLOCK], k, panel * WIDTH,
+            system.populations.size[projections.pre[q]], begin, end,
+        ),
+    )  # fmt: skip
+
+
+@loop
+def adapt_outlets(system, scratch, p, panel, panels, begin, end, ago):
+    """Do the same for decorrelating synapses."""
+    kernels, passes = system.kernels, system.passes
+    populations, memory = system.populations, system.memory
+    start, batch, rate = populations.start[p], passes.batch, populations.decorrelation_rate
+    lanes, rows, size = memory.s.shape[0], memory.s.shape[1], populations.stride[p] * WIDTH
+    sent, weights = memory.sent[turn(memory, ago)], memory.weights
+    at, row = populations.decorrelation[p] + panel * size, start + panel * WIDTH
+    if batch in REPLICAS:
+        invoke(
+            kernels.absorb_outlets,
+            (
+                weights, at, weights, at, size, panels, -rate, begin, end, batch, sent,
+                start * lanes, lanes, memory.heard, start * batch, memory.posted, row, rows,
+                weights, at, panel * WIDTH,
+            ),
+        )  # fmt: skip
+        return
+    n, change = (end - begin) * WIDTH, scratch[CHANGE]
+    for i in range(panels):
+        here = at + i * size + begin * WIDTH
+        clear(change[:n])
+        invoke(
+            kernels.absorb_outlets,
+            (
+                change, -begin * WIDTH, change, -begin * WIDTH, 0, 1, ONE, begin, end, batch,
+                sent, start * lanes, lanes, memory.heard, start * batch, memory.posted,
+                row + i * WIDTH, rows, weights, at + i * size, (panel + i) * WIDTH,
+            ),
+        )  # fmt: skip
+        add_scaled(weights[here : here + n], -rate, change)

@@ -1,16 +1,34 @@
-"""From scalar Python functions to compiled ones, for Numba's CPU target."""
+"""From Python functions to compiled ones, for Numba's CPU target.
+
+Compiled functions are of three kinds. *Scalar functions* come from rules, neuron models,
+noise and substrate, and dissolve in what calls them. *Loops* are the time loop and what it
+consists of; no rule goes into them, so one time loop is compiled for all. *Kernels* are
+what the loops spend their time in; loops call them by their address, so that a new rule or
+neuron model means compiling the few kernels that it is in.
+"""
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import ccallback, cgutils
+from numba.core.compiler import Compiler
+from numba.extending import intrinsic
 
+from neurosim.engines import mathematics
+from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import called, fingerprint
+from neurosim.engines.references import Reference
 from neurosim.local import arguments
+
+_CFunc: Any = ccallback.CFunc
+_CFuncCompiler: Any = vars(ccallback)["_CFuncCompiler"]
 
 # Sums may be reordered and fused into vector instructions, but infinities and NaNs
 # keep their meaning: they are how a simulation that blows up is noticed.
@@ -44,7 +62,12 @@ def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
 @cache
 def _compiled(function: Any, exact: bool, version: str) -> Any:
     helpers = {name: compiled(helper, exact) for name, helper in called(function).items()}
-    copy = types.FunctionType(
+    for name, value in function.__globals__.items():
+        if value is math:
+            helpers[name] = mathematics
+        elif isinstance(value, BuiltinFunctionType) and value in mathematics.FAST:
+            helpers[name] = mathematics.FAST[value]
+    copy = FunctionType(
         function.__code__,
         {**function.__globals__, **helpers},
         function.__name__,
@@ -74,3 +97,86 @@ def _adapter(
     inner = None if function is None else compiled(function)
     answer = "0" if wanted is None else f"inner({', '.join(wanted)})"
     return njit(**INNER, **FAST)(eval(f"lambda {', '.join(names)}: {answer}", {"inner": inner}))
+
+
+# What kernels take: pointers to float32, uint32 and int64 numbers, integers, float32 numbers.
+KINDS = {
+    "p": types.CPointer(types.float32),
+    "w": types.CPointer(types.uint32),
+    "n": types.CPointer(types.int64),
+    "i": types.int64,
+    "f": types.float32,
+}
+
+
+class Kernel(_CFunc):
+    """A compiled function with an address.
+
+    Parameters
+    ----------
+    function : callable
+        Returns nothing.
+    kinds : sequence
+        Of its arguments: letters of `KINDS`, or Numba's types.
+    version : str
+        Fingerprint of what went into it beside the engine's own sources.
+    apart : bool
+        Promise that no two of its pointers ever lead to the same number.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        kinds: Sequence[Any],
+        version: str = "",
+        apart: bool = True,
+    ) -> None:
+        given = tuple(KINDS.get(kind, kind) for kind in kinds)
+        options = {**FAST, "_nrt": False}
+        super().__init__(function, (given, types.void), locals={}, options=options)
+        if apart:
+            self._compiler = _Apart(
+                function, self._targetdescr, options, {}, pipeline_class=Compiler
+            )
+        self._cache = DiskCache(function.__name__, fingerprint([]) + version)
+        self.compile()
+        # The function itself, rather than what Numba wraps around it for callers in C.
+        name = self._wrapper_name.removeprefix("cfunc.")
+        self.entry = self._library.get_pointer_to_function(name)
+
+
+class _Apart(_CFuncCompiler):
+    """Compiler of functions whose pointers lead to different places."""
+
+    def _customize_flags(self, flags: Any) -> Any:
+        flags = super()._customize_flags(flags)
+        flags.noalias = True
+        return flags
+
+
+@intrinsic
+def invoke(typing: Any, address: Any, args: Any) -> Any:
+    """Call a kernel; of an array it gets the address of the first number."""
+
+    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        values = []
+        unpacked = cgutils.unpack_tuple(builder, given[1])
+        for kind, value in zip(signature.args[1], unpacked, strict=True):
+            if isinstance(kind, types.Array):
+                array = cgutils.create_struct_proxy(kind)(context, builder, value)
+                values.append(array.data)
+            elif isinstance(kind, Reference):
+                values.append(value)
+            else:
+                wanted = types.float32 if isinstance(kind, types.Float) else types.int64
+                values.append(context.cast(builder, value, kind, wanted))
+        # As Numba calls: first come places for a result and for an exception, of which there
+        # are none.
+        places = [ir.IntType(8).as_pointer().as_pointer()] * 2
+        nowhere = [cgutils.alloca_once(builder, place.pointee) for place in places]
+        kinds = [*places, *(value.type for value in values)]
+        function = ir.FunctionType(ir.IntType(32), kinds)
+        builder.call(builder.inttoptr(given[0], function.as_pointer()), [*nowhere, *values])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, args), emit

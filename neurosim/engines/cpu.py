@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.engines import loops
-from neurosim.engines.compile import adapted
+from neurosim.engines import team
 from neurosim.engines.engine import Engine, Progress
-from neurosim.engines.fingerprint import fingerprint
+from neurosim.engines.kernels import kernels
+from neurosim.engines.loops import advance, complete
 from neurosim.engines.plan import Plan
-from neurosim.engines.tables import Due, empty_memory, layout, padded, passes_of
-from neurosim.local import ACTIVITY, DECORRELATION, NEURON, REWARD, SYNAPSE, scalar
+from neurosim.engines.tables import Due, System, columns, empty_memory, layout, panels, passes_of
+from neurosim.engines.vectors import WIDTH
 from neurosim.network import Weights
-from neurosim.rules import Decorrelation
+
+_YIELD = team.way_to_yield()
 
 
 class CpuEngine(Engine):
@@ -23,22 +25,31 @@ class CpuEngine(Engine):
 
     name = "cpu"
 
-    def __init__(self, plan: Plan, weights: Weights) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, weights: Weights, threads: int = 1) -> None:
+        self.plan, self.threads = plan, threads
         self._passes = passes_of(plan)
         self._populations, self._projections, self._at, n_weights = layout(plan)
-        self._memory = empty_memory(plan, self._populations, self._projections, n_weights)
-        self._advance = loops.build(*scalar_functions(plan))
+        self._memory = empty_memory(plan, self._populations, self._projections, n_weights, threads)
+        self._system = complete(
+            System(kernels(plan), self._passes, self._populations, self._projections, self._memory)
+        )
+        self._helpers = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self._helping: list[Future[Any]] = []
         self.set_weights(weights)
 
-    def _matrix(self, name: str, values: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """View of a weight matrix, or of `values` that lie like weights, without padding."""
-        n_post, n_pre = self.plan.network.shape(name)
-        stride = padded(n_pre)
+    def _panels(self, name: str, values: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """View of a weight matrix, or of `values` that lie like weights, as they lie: in panels."""
+        n_post, _ = self.plan.network.shape(name)
+        shape = (panels(n_post), columns(self.plan, name), WIDTH)
         start = self._at[name]
         everything = self._memory.weights if values is None else values
-        block = everything[start : start + n_post * stride]
-        return block.reshape(n_post, stride)[:, :n_pre]
+        return everything[start : start + int(np.prod(shape))].reshape(shape)
+
+    def _matrix(self, name: str, values: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Copy of the same, row by row and without padding."""
+        n_post, n_pre = self.plan.network.shape(name)
+        rows = self._panels(name, values)[:, :n_pre].transpose(0, 2, 1)
+        return rows.reshape(-1, n_pre)[:n_post].copy()
 
     def _units(self, population: str) -> slice:
         index = [p.name for p in self.plan.network.populations].index(population)
@@ -47,12 +58,16 @@ class CpuEngine(Engine):
 
     def weights(self) -> Weights:
         self.finish()
-        return {name: self._matrix(name).copy() for name in self.plan.network.matrices}
+        return {name: self._matrix(name) for name in self.plan.network.matrices}
 
     def set_weights(self, weights: Weights) -> None:
         self.finish()
         for name in self.plan.network.matrices:
-            self._matrix(name)[...] = weights[name]
+            n_post, n_pre = self.plan.network.shape(name)
+            padded = np.zeros((panels(n_post) * WIDTH, n_pre), dtype=np.float32)
+            padded[:n_post] = weights[name]
+            by_panel = padded.reshape(-1, WIDTH, n_pre).transpose(0, 2, 1)
+            self._panels(name)[:, :n_pre] = by_panel
 
     def state(self) -> dict[str, Any]:
         return {
@@ -66,6 +81,7 @@ class CpuEngine(Engine):
             for variable in ("x", "s"):
                 values = state[f"{p.name}.{variable}"]
                 getattr(self._memory, variable)[:, self._units(p.name)] = values
+        self._memory.sent[...] = self._memory.s.T  # whichever of the three is the last
 
     def observe(self, name: str, variable: str, pass_: int) -> NDArray[np.float32]:
         if variable in ("noise", "signal", "eligibility"):
@@ -85,8 +101,8 @@ class CpuEngine(Engine):
         for values in (memory.eligibility, memory.owed, memory.owed_reward, memory.signal):
             values[...] = 0
         if rest:
-            memory.x[...] = 0
-            memory.s[...] = 0
+            for values in (memory.x, memory.s, memory.sent):
+                values[...] = 0
 
     def advance(self, progress: Progress) -> None:
         diverged = self._call(progress, settle=False)
@@ -98,11 +114,8 @@ class CpuEngine(Engine):
             self._call(_nothing(self.plan), settle=True)
 
     def _call(self, progress: Progress, settle: bool) -> int:
-        return self._advance(
-            self._passes,
-            self._populations,
-            self._projections,
-            self._memory,
+        given: tuple[Any, ...] = (
+            self._system,
             progress.inputs,
             progress.targets,
             progress.learn,
@@ -118,6 +131,21 @@ class CpuEngine(Engine):
             progress.operations,
             progress.writes,
         )
+        if self._helpers is None:
+            return int(advance(*given, 0, _YIELD))
+        wait(self._helping)  # for those of a call that Ctrl-C cut short
+        board = self._memory.board
+        board[team.TICKET] = 0
+        try:
+            self._helping = [
+                self._helpers.submit(lambda me=me: advance(*given, me, _YIELD))  # type: ignore[misc]
+                for me in range(1, self.threads)
+            ]
+            diverged = int(advance(*given, 0, _YIELD))
+        finally:
+            board[team.TICKET] = team.STOP
+        wait(self._helping)
+        return diverged
 
 
 def _nothing(plan: Plan) -> Progress:
@@ -138,24 +166,3 @@ def _nothing(plan: Plan) -> Progress:
         operations=np.zeros(0, dtype=np.int64),
         writes=np.zeros(0, dtype=np.int64),
     )
-
-
-def scalar_functions(plan: Plan) -> tuple[Any, ...]:
-    """Compile the scalar functions of a plan, and take the fingerprint of their sources."""
-    models: list[type] = []
-    for population in plan.network.populations[1:]:
-        if type(population.neuron) not in models:
-            models.append(type(population.neuron))
-    wanted = [(model, "activity", ACTIVITY) for model in models]
-    rule = type(plan.rule)
-    wanted += [(rule, "reward", REWARD), (rule, "neuron", NEURON), (rule, "synapse", SYNAPSE)]
-    # Without a decorrelation rule the loop never calls one; any will do, and the usual one
-    # makes it the same loop, compiled once.
-    decorrelation = Decorrelation if plan.decorrelation is None else type(plan.decorrelation)
-    wanted += [(decorrelation, "synapse", DECORRELATION)]
-    functions = [scalar(owner, name) for owner, name, _ in wanted]
-    compiled = [
-        adapted(function, known, owner.__name__)
-        for function, (owner, _, known) in zip(functions, wanted, strict=True)
-    ]
-    return tuple(compiled[: len(models)]), *compiled[len(models) :], fingerprint(functions)

@@ -20,6 +20,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from neurosim.engines.vectors import WIDTH
 from neurosim.errors import StorageError
 from neurosim.files import whole
 
@@ -55,7 +56,7 @@ class DiskCache(_Cache):
             path.unlink(missing_ok=True)
 
     def _path(self, sig: Any, codegen: Any) -> Path:
-        parts = repr((numba_version, str(sig), codegen.magic_tuple(), self._key))
+        parts = repr((numba_version, WIDTH, str(sig), codegen.magic_tuple(), self._key))
         return folder() / f"{self._name}-{hashlib.sha256(parts.encode()).hexdigest()[:32]}.bin"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

@@ -65,9 +65,10 @@ class Engine(ABC):
 
     name: str
     plan: Plan
+    threads: int
 
     @abstractmethod
-    def __init__(self, plan: Plan, weights: Weights) -> None: ...
+    def __init__(self, plan: Plan, weights: Weights, threads: int = 1) -> None: ...
 
     @abstractmethod
     def weights(self) -> Weights:

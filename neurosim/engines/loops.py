@@ -1,236 +1,204 @@
-"""The compiled time loop: the phases of a step, for any rule and any neuron model.
+"""The compiled time loop: the phases of a step, the same for every rule and neuron model.
 
-integrate, fire (and decorrelate) population by population, then teach. A weight is
-visited once per step: the change that step t called for is made at t + 1, just
+integrate and fire (and decorrelate) population by population, block by block, then teach. A
+weight is visited once per step: the change that step t called for is made at t + 1, just
 before its row is used, which is the earliest anyone could notice.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
-import numpy as np
-from numba import njit
+from numba import njit, typeof
 
-from neurosim.engines.adapt import make_adapt_row, make_decorrelate
-from neurosim.engines.compile import FAST, OUTER, loop
+from neurosim.engines import team
+from neurosim.engines.adapt import turn
+from neurosim.engines.compile import FAST, OUTER, Kernel, invoke, loop
 from neurosim.engines.disk_cache import DiskCache
+from neurosim.engines.fingerprint import fingerprint
+from neurosim.engines.integrate import decorrelate, integrate
 from neurosim.engines.phases import (
     begin_step,
     count,
     disturb,
     inject,
     judge,
-    measure,
-    perturb_row,
     present,
     remember,
     report,
+    teach,
 )
-from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
-from neurosim.engines.tables import Due
-from neurosim.engines.tiles import ROWS, add_products
+from neurosim.engines.references import Reference, refer
+from neurosim.engines.tables import Due, Scratch, System
+from neurosim.engines.vectors import WIDTH
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
 OVER, WRITE, CLOCK = Due.OVER, Due.WRITE, Due.CLOCK
-ZERO, ONE = np.float32(0), np.float32(1)
+DRAWN, NOISY = Scratch.DRAWN, Scratch.NOISY
+DONE, PHASE, POPULATION = team.DONE, team.PHASE, team.POPULATION
+STEP, BLOCKS, TICKET, STOP = team.STEP, team.BLOCKS, team.TICKET, team.STOP
+ACTIVATE, TRANSMIT = 0, 1  # phases that threads share
 
 
-@cache
-def build(
-    models: tuple[Any, ...],
-    reward: Any,
-    neuron: Any,
-    synapse: Any,
-    decorrelating: Any,
-    fingerprint: str,
-) -> Any:
-    """Compile the loop around scalar functions, or find it on disk.
+@njit(**OUTER, **FAST)
+def advance(
+    everything, inputs, targets, learn, adapt, clock,
+    start, stop, settle, loss, rewards, outputs, events, operations, writes, me, giving_way,
+):  # fmt: skip
+    """Run steps, and with `settle` make the changes that the last one called for.
 
-    Parameters
-    ----------
-    models, reward, neuron, synapse, decorrelating
-        Compiled scalar functions, each taking all arguments that
-        `neurosim.local` lists for it.
-    fingerprint : str
-        Of everything they were compiled from.
+    Called with the same arguments by other threads, `me` counting them from 1, it helps
+    until the thread with `me` 0 is through.
 
     Returns
     -------
-    callable
-        ``advance(passes, populations, projections, memory, inputs, targets, learn,
-        adapt, clock, start, stop, settle, loss, rewards, outputs, events, operations,
-        writes)`` runs steps, and with `settle` makes the changes that the last one
-        called for. It returns the step at which a number was not finite, or -1.
+    int
+        Step at which a number was not finite, or -1.
     """
-    act = make_act(make_fire(models), make_integrate(make_adapt_row(synapse)), decorrelating)
-    teach = make_teach(reward, neuron)
-
-    @njit(**OUTER, **FAST)
-    def advance(
-        passes, populations, projections, memory, inputs, targets, learn, adapt, clock,
-        start, stop, settle, loss, rewards, outputs, events, operations, writes,
-    ):  # fmt: skip
-        last = len(inputs) - 1
-        # To settle is to begin one more step and to stop once every row was visited,
-        # so that a change is the same to the bit whenever it is made.
-        for t in range(start, stop + settle):
-            runs = t < stop
-            if runs:
-                begin_step(passes, memory, t)
-                present(passes, populations, memory, inputs[t])
-            for p in range(1, populations.size.size):
-                act(passes, populations, projections, memory, p, clock + t, adapt, runs)
-            memory.due[PROJECTIONS] = 0
-            memory.due[DECORRELATION] = adapt and runs
-            if not runs:
-                break
-            over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)
-            write = passes.schedule == 0 or (passes.schedule == 1 and over) or t == last
-            write = write and learn and passes.learns
-            events[t], operations[t], writes[t] = count(
-                passes, populations, projections, adapt, write
-            )
-            report(passes, populations, memory, adapt, outputs, t)
-            if not judge(passes, populations, memory, targets[t], loss[t]):
-                return t
-            if learn and passes.learns:
-                memory.due[PROJECTIONS] = 1
-                memory.due[OVER] = over
-                memory.due[WRITE] = write
-                memory.due[CLOCK] = clock + t
-                if not teach(passes, populations, memory, over, rewards[:, t]):
-                    return t
-                remember(passes, populations, projections, memory)
+    system = refer(everything)
+    passes, populations, memory = system.passes, system.populations, system.memory
+    if me > 0:
+        assist(system, adapt, clock, stop, me, giving_way)
         return -1
-
-    advance._cache = DiskCache("advance", fingerprint)
-    return advance
-
-
-def make_act(fire: Any, integrate: Any, decorrelating: Any) -> Any:
-    """One population's part of a step; or, if the step does not run, of settling."""
-    decorrelate = make_decorrelate(decorrelating)
-
-    @loop
-    def act(passes, populations, projections, memory, p, clock, adapt, runs):
-        lanes = memory.s.shape[0] if runs else 0
-        begin = populations.start[p]
-        end = begin + populations.size[p]
+    last, failed = len(inputs) - 1, -1
+    # To settle is to begin one more step and to stop once every row was visited,
+    # so that a change is the same to the bit whenever it is made.
+    for t in range(start, stop + settle):
+        runs = t < stop
         if runs:
-            inject(passes, populations, memory, p, clock)
-        for q in range(projections.post.size):
-            if projections.post[q] == p:
-                integrate(passes, populations, projections, memory, q, lanes, clock)
-        if runs and passes.act_noise > 0:
-            disturb(passes, populations, memory, p, clock)
-        model, leak, keep = populations.model[p], populations.leak[p], populations.keep[p]
-        for lane in range(lanes):
-            fire(model, memory.a[lane, begin:end], memory.x[lane, begin:end], leak, keep)
-        if populations.decorrelation[p] >= 0:
-            sent = memory.before if runs else memory.s
-            decorrelate(passes, populations, memory, p, sent, lanes, adapt and runs)
-        else:
-            for lane in range(lanes):
-                for i in range(begin, end):
-                    memory.s[lane, i] = memory.x[lane, i]
-
-    return act
-
-
-def make_fire(models: tuple[Any, ...]) -> Any:
-    """Chain the loops of several neuron models; ``fire(model, ...)`` runs the one asked for."""
-    activity = models[0]
-
-    @loop
-    def first(model, a, x, leak, keep):
-        for i in range(a.size):
-            x[i] = activity(a[i], x[i], leak, keep)
-
-    if len(models) == 1:
-        return first
-    others = make_fire(models[1:])
-
-    @loop
-    def either(model, a, x, leak, keep):
-        if model == 0:
-            first(model, a, x, leak, keep)
-        else:
-            others(model - 1, a, x, leak, keep)
-
-    return either
-
-
-def make_integrate(adapt_row: Any) -> Any:
-    """Visit the rows of a projection: change each, then sum what it lets through."""
-
-    @loop
-    def integrate(passes, populations, projections, memory, q, lanes, clock):
-        pre, post = projections.pre[q], projections.post[q]
-        n, stride = populations.size[pre], projections.stride[q]
-        begin, target = populations.start[pre], populations.start[post]
-        source = memory.before if projections.delay[q] else memory.s
-        for first in range(0, populations.size[post], ROWS):
-            rows = min(ROWS, populations.size[post] - first)
-            at = projections.start[q] + first * stride
-            if memory.due[PROJECTIONS]:
-                for i in range(first, first + rows):
-                    adapt_row(passes, populations, projections, memory, q, i)
-            add_products(
-                memory.weights, at, stride, rows, source, lanes, begin, memory.a, target + first
-            )
-            if projections.perturbed[q] and lanes > 0:
-                stream = projections.noise_stream[q]
-                for i in range(first, first + rows):
-                    perturb_row(passes, stream, memory, source, begin, i, n, target + i, clock)
-
-    return integrate
-
-
-def make_teach(reward: Any, neuron: Any) -> Any:
-    """Form the broadcast scalars and, neuron by neuron, the signals."""
-
-    @loop
-    def teach(passes, populations, memory, over, rewards):
-        batch, pairs = passes.batch, memory.difference.size
-        power = memory.scratch[2, :pairs]
-        for c in range(pairs):
-            memory.owed_reward[c] += memory.difference[c]
+            begin_step(system, t)
+            present(system, inputs[t])
         for p in range(1, populations.size.size):
-            if not populations.learns[p]:
-                continue
-            if not measure(passes, populations, memory, p, power):
-                return False
-            credit, factor = populations.credit[p], populations.factor[p]
-            size, start = populations.size[p], populations.start[p]
-            for b in range(batch):
-                rewards[p - 1, b] = ZERO
-            for c in range(pairs):
-                k, b = c // batch, c % batch
-                delta = factor * memory.difference[c] if credit == LOCAL else ONE
-                forming = ZERO
-                if power[c] > 0 or not passes.measures_power:
-                    forming = reward(delta, power[c], np.float32(size), passes.variance)
-                memory.forming[p, c] = forming
-                broadcast = forming
-                if credit == RETURN_TO_GO:
-                    broadcast = factor * memory.difference[c]
-                elif credit == GLOBAL:
-                    broadcast = factor * memory.owed_reward[c] if over else ZERO
-                memory.credited[p, c] = broadcast
-                rewards[p - 1, b] += broadcast / np.float32(passes.perturbed.size)
-                reference = memory.a[passes.reference[k] * batch + b, start : start + size]
-                perturbed = memory.a[passes.perturbed[k] * batch + b, start : start + size]
-                drawn = memory.noise[c, start : start + size]
-                signal = memory.signal[c, start : start + size]
-                for i in range(size):
-                    signal[i] = neuron(
-                        reference[i], perturbed[i], passes.noise_gain * drawn[i], forming
-                    )
-        if over:
-            for c in range(pairs):
-                memory.owed_reward[c] = ZERO
-        return True
+            for phase in (ACTIVATE, TRANSMIT):
+                if phase == ACTIVATE or populations.decorrelation[p] >= 0:
+                    share(
+                        system, phase, p, adapt,
+                        clock, t, runs, giving_way,
+                    )  # fmt: skip
+        memory.due[PROJECTIONS] = 0
+        memory.due[DECORRELATION] = adapt and runs
+        if not runs:
+            break
+        if adapt:
+            remember(system)
+        over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)
+        write = passes.schedule == 0 or (passes.schedule == 1 and over) or t == last
+        write = write and learn and passes.learns
+        events[t], operations[t], writes[t] = count(system, adapt, write)
+        report(system, outputs, t)
+        if not judge(system, targets[t], loss[t]):
+            failed = t
+            break
+        if learn and passes.learns:
+            memory.due[PROJECTIONS] = 1
+            memory.due[OVER] = over
+            memory.due[WRITE] = write
+            memory.due[CLOCK] = clock + t
+            if not teach(system, over, rewards[:, t]):
+                failed = t
+                break
+    team.write(memory.board, TICKET, STOP)
+    return failed
 
-    return teach
+
+@loop
+def share(system, phase, p, adapt, clock, t, runs, giving_way):
+    """Work on a phase's blocks, together with the threads that assist."""
+    populations, memory = system.populations, system.memory
+    blocks, board, backwards = populations.blocks[p], memory.board, (clock + t) & 1
+    together = populations.shared[p] and blocks > 1 and memory.scratch.shape[0] > 1
+    if together:
+        team.announce(board, phase, p, t, blocks)
+    for n in range(blocks):
+        block = blocks - 1 - n if backwards else n
+        if not together or team.take(board, block):
+            arguments = (system, 0, phase, p, block, adapt, clock + t, runs)
+            invoke(system.kernels.work, arguments)
+            team.increase(board, DONE, 1)
+    if together:
+        team.wait(board, DONE, blocks, True, giving_way)
+
+
+@loop
+def assist(system, adapt, clock, stop, me, giving_way):
+    """Work on blocks of whatever phase it is, until told to stop."""
+    memory = system.memory
+    board, threads, ticket = memory.board, memory.scratch.shape[0], 0
+    while True:
+        team.wait(board, TICKET, ticket, False, giving_way)
+        ticket = team.read(board, TICKET)
+        if ticket == STOP:
+            return
+        blocks = board[BLOCKS]
+        for n in range(blocks):
+            # Everyone begins elsewhere, at each step in the same place.
+            block = (n + me * blocks // threads) % blocks
+            if team.take(board, block):
+                t = board[STEP]
+                arguments = (
+                    system, me, board[PHASE], board[POPULATION], block, adapt, clock + t, t < stop,
+                )  # fmt: skip
+                invoke(system.kernels.work, arguments)
+                team.increase(board, DONE, 1)
+
+
+def work(system, me, phase, p, block, adapt, clock, runs):
+    """Do one block's part of a phase; or, if the step does not run, of settling."""
+    kernels, passes, populations, projections, memory = (
+        system.kernels,
+        system.passes,
+        system.populations,
+        system.projections,
+        system.memory,
+    )
+    scratch, words = memory.scratch[me], memory.words[me]
+    lanes, backwards = memory.s.shape[0] if runs else 0, clock & 1
+    size, share, rows = populations.size[p], populations.block[p], memory.s.shape[1]
+    # In panels, in units, and where these units lie.
+    first, stop = block * share, min((block + 1) * share, (size + WIDTH - 1) // WIDTH)
+    unit, until = first * WIDTH, min(size, stop * WIDTH)
+    begin, end = populations.start[p] + unit, populations.start[p] + until
+    if phase == TRANSMIT:
+        decorrelate(
+            system, scratch, p, block, first, stop, backwards,
+            lanes, adapt and runs,
+        )  # fmt: skip
+        if runs:
+            given = (memory.s, rows, memory.sent[turn(memory, 0)], lanes, begin, end)
+            invoke(kernels.hand_out, given)
+        return
+    if runs:
+        inject(system, p, unit, until, words, scratch[DRAWN], clock)
+    for q in range(projections.post.size):
+        if projections.post[q] == p:
+            integrate(
+                system, scratch, words, q, first,
+                stop, backwards, lanes, clock,
+            )  # fmt: skip
+    if not runs:
+        return
+    if passes.act_noise > 0:
+        disturb(system, p, unit, until, words, scratch[DRAWN], scratch[NOISY], clock)
+    activity = kernels.activity[populations.model[p]]
+    leak, keep = populations.leak[p], populations.keep[p]
+    invoke(activity, (memory.a, memory.x, begin, rows, end - begin, lanes, leak, keep))
+    if populations.decorrelation[p] >= 0:
+        invoke(kernels.hand_out, (memory.x, rows, memory.fired, lanes, begin, end))
+        return
+    invoke(kernels.copy_rows, (memory.x, memory.s, begin, end - begin, rows, lanes))
+    given = (memory.x, rows, memory.sent[turn(memory, 0)], lanes, begin, end)
+    invoke(kernels.hand_out, given)
+
+
+def complete(system: System) -> System:
+    """Add the kernel that the time loop itself consists of."""
+    made = _work(Reference(typeof(system)))
+    return system._replace(kernels=system.kernels._replace(work=made.entry))
+
+
+@cache
+def _work(kind: Reference) -> Kernel:
+    return Kernel(work, (kind, *"iiiiiii"), apart=False)
+
+
+advance._cache = DiskCache("advance", fingerprint([]))

@@ -16,7 +16,7 @@ from neurosim import noise
 from neurosim.engines.cells import DecorrelatingSynapse, Neuron, Synapse, knowing_only
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Plan
-from neurosim.errors import InputError
+from neurosim.errors import InputError, require
 from neurosim.local import DECORRELATION, NEURON, REWARD, SYNAPSE, scalar
 from neurosim.network import Weights
 from neurosim.substrate.act_noise import act_noise
@@ -29,8 +29,10 @@ class ObjectsEngine(Engine):
 
     name = "objects"
 
-    def __init__(self, plan: Plan, weights: Weights) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, weights: Weights, threads: int = 1) -> None:
+        allowed = "1 with engine = 'objects'"
+        require(threads == 1, "Simulator", "threads", threads, allowed)
+        self.plan, self.threads = plan, threads
         self._refuse_large(weights)
         self._neurons = {
             p.name: [Neuron(i, plan.lanes, p.neuron) for i in range(p.size)]

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosim import noise
-from neurosim.engines.compile import compiled, loop
+from neurosim.engines.adapt import PLANE, TURN, turn
+from neurosim.engines.compile import compiled, invoke, loop
+from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
+from neurosim.engines.vectors import widely
 from neurosim.substrate.act_noise import act_noise as _act_noise
 
-RADEMACHER = noise.RADEMACHER
-ZERO = np.float32(0)
+ZERO, ONE = np.float32(0), np.float32(1)
 LARGEST = np.finfo(np.float32).max
 TWO = np.float32(2)
 
-words = compiled(noise.words, exact=True)
-normal_pair = compiled(noise.normal_pair, exact=True)
-sign = compiled(noise.sign, exact=True)
-weight_index = compiled(noise.weight_index)
 act_noise = compiled(_act_noise)
 
 
@@ -31,126 +28,81 @@ def is_finite(value):
 
 
 @loop
-def fill_normal(out, n, seed, stream, step, pass_, replica, first):
-    """Draw normal numbers, four to a block."""
-    for block in range((n + 3) // 4):
-        w0, w1, w2, w3 = words(seed, stream, step, pass_, replica, (first >> 2) + block)
-        z0, z1 = normal_pair(w0, w1)
-        z2, z3 = normal_pair(w2, w3)
-        out[4 * block] = z0  # rows are padded, so a block never ends outside
-        out[4 * block + 1] = z1
-        out[4 * block + 2] = z2
-        out[4 * block + 3] = z3
-
-
-@loop
-def fill_rademacher(out, n, seed, stream, step, pass_, replica, first):
-    """Draw signs, 128 to a block."""
-    for block in range((n + 127) // 128):
-        four = words(seed, stream, step, pass_, replica, (first >> 7) + block)
-        for k in range(4):
-            begin = block * 128 + k * 32
-            for bit in range(min(32, n - begin)):
-                out[begin + bit] = sign(four[k], bit)
-
-
-@loop
-def fill(out, n, distribution, seed, stream, step, pass_, replica, first):
-    """Draw indices ``first`` to ``first + n``, `first` being the start of a block."""
-    if distribution == RADEMACHER:
-        fill_rademacher(out, n, seed, stream, step, pass_, replica, first)
-    else:
-        fill_normal(out, n, seed, stream, step, pass_, replica, first)
-
-
-@loop
-def dot(row, vector):
-    """Sum of products."""
-    total = ZERO
-    for j in range(row.size):
-        total += row[j] * vector[j]
-    return total
-
-
-@loop
-def begin_step(passes, memory, t):
+def begin_step(system, t):
     """What was sent becomes what was sent one step ago; perturbed passes may be set back."""
-    lanes, rows = memory.s.shape
-    for lane in range(lanes):
-        for i in range(rows):
-            memory.before[lane, i] = memory.s[lane, i]
+    passes, memory = system.passes, system.memory
+    before = memory.sent[turn(memory, 0)]
+    memory.due[TURN] += 1
+    rows, lanes = before.shape
     if passes.resync_every > 0 and t % passes.resync_every == 0:
         for lane in range(passes.batch, lanes):
             baseline = lane % passes.batch
             for i in range(rows):
-                memory.before[lane, i] = memory.before[baseline, i]
+                before[i, lane] = before[i, baseline]
                 memory.x[lane, i] = memory.x[baseline, i]
 
 
 @loop
-def present(passes, populations, memory, inputs):
+def present(system, inputs):
     """The input population sends the data."""
-    start, size = populations.start[0], populations.size[0]
-    for lane in range(memory.s.shape[0]):
-        for i in range(size):
-            memory.s[lane, start + i] = inputs[lane % passes.batch, i]
+    passes, populations, memory = system.passes, system.populations, system.memory
+    start, batch, sent = populations.start[0], passes.batch, memory.sent[turn(memory, 0)]
+    for b in range(batch):
+        for i in range(populations.size[0]):
+            value = inputs[b, i]
+            for pass_ in range(passes.passes):
+                lane = pass_ * batch + b
+                memory.s[lane, start + i] = value
+                sent[start + i, lane] = value
 
 
 @loop
-def inject(passes, populations, memory, p, clock):
-    """Pre-activations start from the noise that is added to them."""
-    start, size, batch = populations.start[p], populations.size[p], passes.batch
-    stop = start + populations.stride[p]
+def inject(system, p, first, stop, words, drawn, clock):
+    """Pre-activations of some units start from the noise that is added to them."""
+    kernels, passes = system.kernels, system.passes
+    populations, memory = system.populations, system.memory
+    start, batch, rows = populations.start[p] + first, passes.batch, memory.a.shape[1]
     if populations.perturbed[p]:
-        stream = populations.noise_stream[p]
-        for c in range(memory.noise.shape[0]):
-            row = memory.noise[c, start:stop]
-            k, b = c // batch, c % batch
-            fill(row, size, passes.distribution, passes.seed, stream, clock, k, b, 0)
-            for i in range(size):
-                row[i] *= passes.noise_std
-    for lane in range(memory.a.shape[0]):
-        pass_, b = lane // batch, lane % batch
-        a = memory.a[lane, start:stop]
-        k = passes.comparison[pass_]
-        if populations.perturbed[p] and k >= 0:
-            row = memory.noise[k * batch + b, start:stop]
-            for i in range(size):
-                a[i] = passes.sign[pass_] * row[i]
-        else:
-            for i in range(size):
-                a[i] = ZERO
+        for i in range(0, stop - first, 4 * PLANE):
+            invoke(
+                kernels.fill,
+                (
+                    memory.noise, start + i, rows, min(stop - first - i, 4 * PLANE), 0,
+                    memory.noise.shape[0], batch, passes.noise_std, words,
+                    drawn, PLANE, passes.seed, populations.noise_stream[p], clock, first + i,
+                ),
+            )  # fmt: skip
+    # Where nothing is injected the noise is zero.
+    given = (
+        memory.a, memory.noise, start, stop - first, rows, passes.comparison, passes.sign,
+        passes.passes, batch,
+    )  # fmt: skip
+    invoke(kernels.begin_sums, given)
 
 
 @loop
-def disturb(passes, populations, memory, p, clock):
-    """The chip adds its own noise to pre-activations."""
-    start, size, batch = populations.start[p], populations.size[p], passes.batch
-    drawn, stream = memory.scratch[1], populations.act_noise_stream[p]
-    for lane in range(memory.a.shape[0]):
-        a = memory.a[lane, start : start + size]
-        pass_, b = lane // batch, lane % batch
-        fill(drawn, size, 0, passes.seed, stream, clock, pass_, b, 0)
-        for i in range(size):
-            a[i] = act_noise(a[i], passes.act_noise, drawn[i])
+def disturb(system, p, first, stop, words, drawn, noise, clock):
+    """The chip adds its own noise to pre-activations of some units."""
+    kernels, passes = system.kernels, system.passes
+    populations, memory = system.populations, system.memory
+    stream, batch = populations.act_noise_stream[p], passes.batch
+    for begin in range(first, stop, 4 * PLANE):
+        n, start = min(stop - begin, 4 * PLANE), populations.start[p] + begin
+        for lane in range(memory.a.shape[0]):
+            invoke(
+                kernels.fill_normal,
+                (
+                    noise, 0, 0, n, lane, lane + 1, batch, ONE, words, drawn, PLANE,
+                    passes.seed, stream, clock, begin,
+                ),
+            )  # fmt: skip
+            a = memory.a[lane, start : start + n]
+            for i in range(n):
+                a[i] = act_noise(a[i], passes.act_noise, noise[i])
 
 
 @loop
-def perturb_row(passes, stream, memory, source, begin, i, n, target, clock):
-    """Let noise on the weights of row `i` act; it is drawn here, and again when it is due."""
-    drawn, batch, first = memory.scratch[1], passes.batch, weight_index(i, 0, n)
-    for k in range(passes.perturbed.size):
-        fill(drawn, n, passes.distribution, passes.seed, stream, clock, k, 0, first)
-        for pass_ in range(passes.passes):
-            if passes.comparison[pass_] == k:
-                scale = passes.sign[pass_] * passes.noise_std
-                for lane in range(pass_ * batch, (pass_ + 1) * batch):
-                    change = dot(drawn[:n], source[lane, begin : begin + n])
-                    memory.a[lane, target] += scale * change
-
-
-@loop
-def judge(passes, populations, memory, targets, loss):
+def judge(system, targets, loss):
     """Squared error per replica, and its change per comparison, without cancellation.
 
     ``l~ - l = dy (2 (y - y*) + dy)``: the difference of two nearly equal losses
@@ -161,6 +113,7 @@ def judge(passes, populations, memory, targets, loss):
     bool
         Whether all of it is finite.
     """
+    passes, populations, memory = system.passes, system.populations, system.memory
     batch, last = passes.batch, populations.size.size - 1
     start, size = populations.start[last], populations.size[last]
     sound = True
@@ -198,7 +151,7 @@ def share(values, batch, mean):
 
 
 @loop
-def measure(passes, populations, memory, p, power):
+def measure(system, p, power):
     """Squared change of a population's pre-activations, per comparison and replica.
 
     Returns
@@ -206,6 +159,7 @@ def measure(passes, populations, memory, p, power):
     bool
         Whether all of it is finite.
     """
+    passes, populations, memory = system.passes, system.populations, system.memory
     start, size, batch = populations.start[p], populations.size[p], passes.batch
     sound = True
     for c in range(power.size):
@@ -224,25 +178,34 @@ def measure(passes, populations, memory, p, power):
 
 
 @loop
-def remember(passes, populations, projections, memory):
-    """Keep the baseline's presynaptic activity until the changes it takes part in are made."""
-    for q in range(projections.pre.size):
-        if projections.rate[q] > 0:
-            p = projections.pre[q]
-            start, seen = populations.start[p], projections.seen[q]
-            source = memory.before if projections.delay[q] else memory.s
-            for b in range(passes.batch):
-                for j in range(populations.size[p]):
-                    memory.pre[b, seen + j] = source[b, start + j]
+def remember(system):
+    """Keep what decorrelating synapses have seen and heard until they change by it."""
+    kernels, passes = system.kernels, system.passes
+    populations, memory = system.populations, system.memory
+    widely()
+    for p in range(populations.size.size):
+        if populations.decorrelation[p] < 0:
+            continue
+        start, stop = populations.start[p], populations.start[p] + populations.size[p]
+        for b in range(passes.batch):
+            back, posted = memory.retrograde[0, b, start:stop], memory.posted[b, start:stop]
+            sent = memory.s[b, start:stop]
+            for block in range(1, populations.blocks[p]):
+                more = memory.retrograde[block, b, start:stop]
+                for i in range(back.size):
+                    back[i] += more[i]
+            for i in range(back.size):
+                posted[i] = sent[i]
+        given = (
+            memory.retrograde[0], memory.s.shape[1], memory.heard, passes.batch, start, stop,
+        )  # fmt: skip
+        invoke(kernels.hand_out, given)
 
 
 @loop
-def report(passes, populations, memory, adapt, outputs, t):
-    """Keep what was sent back, for the next step; give the outputs, if they are wanted."""
-    if adapt:
-        for b in range(passes.batch):
-            for i in range(memory.heard.shape[1]):
-                memory.heard[b, i] = memory.retrograde[b, i]
+def report(system, outputs, t):
+    """Give the outputs, if they are wanted."""
+    passes, populations, memory = system.passes, system.populations, system.memory
     if len(outputs):
         start = populations.start[-1]
         for b in range(passes.batch):
@@ -251,12 +214,13 @@ def report(passes, populations, memory, adapt, outputs, t):
 
 
 @loop
-def count(passes, populations, projections, adapt, write):
+def count(system, adapt, write):
     """Events sent, weights met by an event, and weights changed in a step.
 
     Every neuron sends one event a lane. Learning to decorrelate takes one more through
     each weight of D, backwards, in the baseline.
     """
+    passes, populations, projections = system.passes, system.populations, system.projections
     lanes = passes.passes * passes.batch
     events, operations, writes = 0, 0, 0
     for p in range(populations.size.size):
@@ -273,3 +237,67 @@ def count(passes, populations, projections, adapt, write):
         if write and projections.rate[q] > 0:
             writes += weights
     return events, operations, writes
+
+
+@loop
+def teach(system, over, rewards):
+    """Form the broadcast scalars and, neuron by neuron, the signals.
+
+    Returns
+    -------
+    bool
+        Whether all of it is finite.
+    """
+    kernels, passes, populations, memory = (
+        system.kernels,
+        system.passes,
+        system.populations,
+        system.memory,
+    )
+    batch, pairs, rows = passes.batch, memory.difference.size, memory.a.shape[1]
+    power, delta = memory.power, memory.delta
+    for c in range(pairs):
+        memory.owed_reward[c] += memory.difference[c]
+    for p in range(1, populations.size.size):
+        if not populations.learns[p]:
+            continue
+        if not measure(system, p, power):
+            return False
+        credit, factor = populations.credit[p], populations.factor[p]
+        size, start = populations.size[p], populations.start[p]
+        for c in range(pairs):
+            delta[c] = factor * memory.difference[c] if credit == LOCAL else ONE
+        invoke(
+            kernels.reward,
+            (
+                delta, power, np.float32(size), passes.variance, memory.forming, p * pairs,
+                pairs,
+            ),
+        )  # fmt: skip
+        for b in range(batch):
+            rewards[p - 1, b] = ZERO
+        for c in range(pairs):
+            b = c % batch
+            if passes.measures_power and not power[c] > 0:
+                memory.forming[p, c] = ZERO
+            forming = memory.forming[p, c]
+            broadcast = forming
+            if credit == RETURN_TO_GO:
+                broadcast = factor * memory.difference[c]
+            elif credit == GLOBAL:
+                broadcast = factor * memory.owed_reward[c] if over else ZERO
+            memory.credited[p, c] = broadcast
+            rewards[p - 1, b] += broadcast / np.float32(passes.perturbed.size)
+        for k in range(passes.perturbed.size):
+            invoke(
+                kernels.neuron,
+                (
+                    memory.a, start, rows, size, passes.reference, passes.perturbed, k, batch,
+                    memory.noise, passes.noise_gain, memory.forming, p * pairs + k * batch,
+                    memory.signal,
+                ),
+            )  # fmt: skip
+    if over:
+        for c in range(pairs):
+            memory.owed_reward[c] = ZERO
+    return True

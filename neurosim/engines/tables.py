@@ -1,8 +1,10 @@
 """Plain arrays in which the compiled loops find a network and keep its state.
 
-All activity is lane-major: one row per lane, in it the populations one behind the
-other, each padded to a full vector. All weights lie in one array, a projection's
-rows one behind the other, likewise padded.
+What a neuron has of its own (pre-activation, activity, noise, signal) is lane-major: one
+row per lane, in it the populations one behind the other, each padded to full vectors, so
+that neighbours are a vector. What it sends is unit-major: one row per neuron, in it the
+lanes, so that a synapse finds the numbers of all lanes side by side. All weights lie in
+one array, matrix by matrix, each in panels (see `neurosim.engines.tiles`).
 """
 
 from __future__ import annotations
@@ -13,17 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import noise
+from neurosim.engines import team
+from neurosim.engines.kernels import Kernels
 from neurosim.engines.plan import Plan
+from neurosim.engines.vectors import WIDTH
+from neurosim.network import Population
 
-VECTOR = 16  # float32 numbers in the widest vector register
+CHUNK = 256  # vectors of weights visited at once: they and their changes stay in the L1 cache
+PANELS = 4  # panels of the smallest block of work
+BLOCKS = 16  # blocks of the largest population
+WORTH_SHARING = 1_000_000  # products a step, some 30 microseconds
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Words = NDArray[np.uint32]
 
 
 def padded(n: int) -> int:
     """Round up to a whole number of vectors."""
-    return -(-n // VECTOR) * VECTOR
+    return -(-n // WIDTH) * WIDTH
+
+
+def panels(n: int) -> int:
+    """Panels that `n` rows make."""
+    return -(-n // WIDTH)
 
 
 class Passes(NamedTuple):
@@ -33,7 +48,6 @@ class Passes(NamedTuple):
     passes: int
     learns: bool
     seed: int
-    distribution: int
     noise_std: np.float32
     noise_gain: np.float32
     variance: np.float32
@@ -64,7 +78,10 @@ class Populations(NamedTuple):
     noise_stream: Ints
     act_noise_stream: Ints
     decorrelation: Ints  # start of its matrix in the weights, -1 without one
-    stride: Ints
+    stride: Ints  # its size, padded
+    shared: Ints  # whether there is so much to do that threads share it
+    block: Ints  # panels of a block of work
+    blocks: Ints
     decorrelation_rate: np.float32
 
 
@@ -75,11 +92,9 @@ class Projections(NamedTuple):
     post: Ints
     delay: Ints
     start: Ints
-    stride: Ints
     rate: Floats
     perturbed: Ints
     noise_stream: Ints
-    seen: Ints  # start of its presynaptic activity in Memory.pre
 
 
 class Memory(NamedTuple):
@@ -89,27 +104,49 @@ class Memory(NamedTuple):
     a: Floats  # (lanes, rows) pre-activation
     x: Floats  # (lanes, rows) activity
     s: Floats  # (lanes, rows) what is sent
-    before: Floats  # (lanes, rows) what was sent one step ago
+    fired: Floats  # (rows, lanes) activity, for decorrelation
+    sent: Floats  # (3, rows, lanes) what is sent: in this step and in the two before it, in turn
     noise: Floats  # (C, rows) injected noise
     signal: Floats  # (C, rows) signal of each neuron
     forming: Floats  # (populations, C) reward in which signals are formed
     credited: Floats  # (populations, C) reward that meets eligibilities
-    retrograde: Floats  # (batch, rows)
-    heard: Floats  # (batch, rows) retrograde sums of one step ago
-    pre: Floats  # (batch, ...) presynaptic activity, projection by projection
+    retrograde: Floats  # (blocks, batch, rows) sums that travel backwards, block by block
+    posted: Floats  # (batch, rows) what decorrelated populations sent one step ago
+    heard: Floats  # (rows, batch) retrograde sums of one step ago
     difference: Floats  # (C,) loss differences of this step
     owed_reward: Floats  # (C,) loss differences of this episode
     eligibility: Floats  # (C, projections' weights) or (0, 0)
     owed: Floats  # (projections' weights,) changes not yet due, or (0,)
-    scratch: Floats  # (4, widest row)
+    power: Floats  # (C,) squared change of a population's pre-activation
+    delta: Floats  # (C,) what its teacher is told of the loss
     due: Ints  # changes of the last step still to be made: see Due
+    scratch: Floats  # (threads, Scratch.SIZE, numbers in a chunk)
+    words: Words  # (threads, 7, blocks of noise in a chunk)
+    board: Ints  # what threads share: see `neurosim.engines.team`
+
+
+class System(NamedTuple):
+    """All that the time loop works with."""
+
+    kernels: Kernels
+    passes: Passes
+    populations: Populations
+    projections: Projections
+    memory: Memory
+
+
+class Scratch:
+    """Rows of ``Memory.scratch``, of which every thread has its own."""
+
+    CHANGE, NOTHING, DRAWN, NOISY = range(4)
+    SIZE = 5  # weights with noise take two rows
 
 
 class Due:
-    """Entries of ``Memory.due``."""
+    """Entries of ``Memory.due``; TURN counts the steps, by which ``Memory.sent`` takes turns."""
 
-    PROJECTIONS, DECORRELATION, OVER, WRITE, CLOCK = range(5)
-    SIZE = 5
+    PROJECTIONS, DECORRELATION, OVER, WRITE, CLOCK, TURN = range(6)
+    SIZE = 6
 
 
 def passes_of(plan: Plan) -> Passes:
@@ -126,7 +163,6 @@ def passes_of(plan: Plan) -> Passes:
         passes=plan.passes,
         learns=plan.learns,
         seed=plan.seed,
-        distribution=plan.distribution,
         noise_std=np.float32(options.noise_std),
         noise_gain=np.float32(plan.noise_gain),
         variance=np.float32(plan.variance),
@@ -170,9 +206,9 @@ def layout(plan: Plan) -> tuple[Populations, Projections, dict[str, int], int]:
     at: dict[str, int] = {}
     for name in network.matrices:
         at[name] = end
-        n_post, n_pre = network.shape(name)
-        end += n_post * padded(n_pre)
-    widths = [padded(network.population(p.pre).size) for p in network.projections]
+        end += padded(network.shape(name)[0]) * columns(plan, name)
+    counts = [panels(p.size) for p in acting]
+    shares = [max(PANELS, -(-n // BLOCKS)) for n in counts]
     rate = plan.decorrelation.learning_rate if plan.decorrelation is not None else 0.0
     populations = Populations(
         start=_ints(starts),
@@ -188,6 +224,9 @@ def layout(plan: Plan) -> tuple[Populations, Projections, dict[str, int], int]:
         act_noise_stream=_ints([plan.stream(noise.ACT_NOISE, p.name) for p in acting]),
         decorrelation=_ints([at[p.decorrelation] if p.decorrelation else -1 for p in acting]),
         stride=_ints(sizes),
+        shared=_ints([_products(plan, p) >= WORTH_SHARING for p in acting]),
+        block=_ints(shares),
+        blocks=_ints([-(-n // share) for n, share in zip(counts, shares, strict=True)]),
         decorrelation_rate=np.float32(rate / plan.batch),
     )
     projections = Projections(
@@ -195,49 +234,74 @@ def layout(plan: Plan) -> tuple[Populations, Projections, dict[str, int], int]:
         post=_ints([index[p.post] for p in network.projections]),
         delay=_ints([p.delay for p in network.projections]),
         start=_ints([at[p.name] for p in network.projections]),
-        stride=_ints(widths),
         rate=_floats([plan.rate(p) for p in network.projections]),
         perturbed=_ints([plan.perturbs(p) for p in network.projections]),
         noise_stream=_ints(
             [plan.stream(noise.WEIGHT_PERTURBATION, p.name) for p in network.projections]
         ),
-        seen=_ints(np.concatenate([[0], np.cumsum(widths)[:-1]])),
     )
     return populations, projections, at, end
 
 
-def empty_memory(plan: Plan, populations: Populations, projections: Projections, n: int) -> Memory:
+def _products(plan: Plan, population: Population) -> int:
+    """Products that the sums of a population's neurons consist of, in all lanes."""
+    network = plan.network
+    onto = [p.pre for p in network.projections if p.post == population.name]
+    return sum(network.population(pre).size for pre in onto) * population.size * plan.lanes
+
+
+def columns(plan: Plan, name: str) -> int:
+    """Columns that a matrix has in memory: D is also read row by row, a vector at a time."""
+    n_pre = plan.network.shape(name)[1]
+    return n_pre if name in [p.name for p in plan.network.projections] else padded(n_pre)
+
+
+def empty_memory(
+    plan: Plan, populations: Populations, projections: Projections, n: int, threads: int = 1
+) -> Memory:
     """Allocate all memory a plan needs; nothing is allocated per step."""
     rows = int(populations.start[-1] + populations.stride[-1])
     pairs = len(plan.comparisons) * plan.batch
     later = plan.learns and any(populations.credit != 0)
     keeps = plan.learns and plan.options.schedule != "online"
-    sizes = populations.size[projections.post] * projections.stride
+    sizes = populations.stride[projections.post] * populations.size[projections.pre]
     projected = int(sizes.sum())  # projections come before decorrelation
-
-    def zeros(*shape: int) -> Floats:
-        return np.zeros(shape, dtype=np.float32)
+    decorrelated = rows if any(populations.decorrelation >= 0) else 0
+    blocks, chunk = int(populations.blocks.max()), CHUNK * WIDTH
 
     return Memory(
         weights=zeros(n),
         a=zeros(plan.lanes, rows),
         x=zeros(plan.lanes, rows),
         s=zeros(plan.lanes, rows),
-        before=zeros(plan.lanes, rows),
+        fired=zeros(decorrelated, plan.lanes),
+        sent=zeros(3, rows, plan.lanes),
         noise=zeros(pairs, rows),
         signal=zeros(pairs, rows),
         forming=zeros(len(populations.size), pairs),
         credited=zeros(len(populations.size), pairs),
-        retrograde=zeros(plan.batch, rows),
-        heard=zeros(plan.batch, rows),
-        pre=zeros(plan.batch, int(projections.stride.sum())),
+        retrograde=zeros(blocks if decorrelated else 0, plan.batch, rows),
+        posted=zeros(plan.batch, decorrelated),
+        heard=zeros(decorrelated, plan.batch),
         difference=zeros(pairs),
         owed_reward=zeros(pairs),
         eligibility=zeros(pairs, projected) if later else zeros(0, 0),
         owed=zeros(projected) if keeps else zeros(0),
-        scratch=zeros(4, max(pairs, int(projections.stride.max()), int(populations.stride.max()))),
+        power=zeros(pairs),
+        delta=zeros(pairs),
         due=np.zeros(Due.SIZE, dtype=np.int64),
+        scratch=zeros(threads, Scratch.SIZE, chunk),
+        words=zeros(threads, 7, chunk // 4).view(np.uint32),
+        board=team.board(blocks),
     )
+
+
+def zeros(*shape: int) -> Floats:
+    """Zeros that begin with a cache line: a vector never lies in two."""
+    size = int(np.prod(shape))
+    memory = np.zeros(size + 16, dtype=np.float32)
+    first = -memory.ctypes.data % 64 // 4
+    return memory[first : first + size].reshape(shape)
 
 
 def _ints(values: object) -> Ints:

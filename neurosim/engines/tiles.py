@@ -1,119 +1,215 @@
-"""Loops unrolled over rows, lanes or replicas, each kind generated from one template.
+"""Kernels over panels of weights, unrolled so that sums stay in registers.
 
-Unrolled by hand they would be unreadable; left to a compiler they are not unrolled, and
-every number would be fetched from memory once per use instead of once.
+A panel is `WIDTH` rows of a matrix, stored column by column: the weights that one
+presynaptic neuron has to `WIDTH` neighbours are one vector. What a neuron sends meets
+them as a scalar, what neighbours have of their own (sums, signals) meets them as a vector,
+and every sum runs over columns in their order, whatever the tile, so that equal lanes
+have equal sums to the bit.
+
+A tile is so many panels times so many lanes, or so many replicas; each kernel is written
+from one template for all the tiles it is made of. By hand that would be unreadable; a
+compiler does not do it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+from numba import types
+from numba.core.errors import NumbaError
 
+from neurosim.engines import unrolled, vectors
 from neurosim.engines.compile import loop
+from neurosim.engines.vectors import REGISTERS, WIDTH
 
-ZERO, ONE = np.float32(0), np.float32(1)
-ROWS = 4  # rows of a full tile
-REPLICAS = 5  # replicas whose changes are summed at once
-
-
-def _define(name: str, lines: Sequence[str], known: dict[str, Any]) -> Any:
-    scope = {"ZERO": ZERO, **known}
-    exec("\n".join(lines), scope)
-    return loop(scope[name])
+# How many lanes at once, and with so many how many panels: some 20 sums of 32 registers.
+SHAPES = {10: 2, 4: 4, 2: 4, 1: 4} if REGISTERS == 32 else {4: 2, 2: 4, 1: 4}
+# How many replicas at once.
+REPLICAS = (10, 8, 4, 2, 1) if REGISTERS == 32 else (4, 2, 1)
 
 
-def make_tile(rows: int, lanes: int) -> Any:
-    """Sums of products of `rows` rows of weights with `lanes` lanes, all kept in registers."""
-    r, k = range(rows), range(lanes)
-    lines = ["def tile(weights, at, stride, source, lane, begin, out, target):"]
-    lines += [f"    w{i} = weights[at + {i} * stride : at + {i + 1} * stride]" for i in r]
-    lines += [f"    s{m} = source[lane + {m}, begin : begin + stride]" for m in k]
-    lines += [f"    t{i}_{m} = ZERO" for i in r for m in k]
-    lines += ["    for j in range(stride):"]
-    lines += [f"        v{i} = w{i}[j]" for i in r]
-    for m in k:
-        lines += [f"        x = s{m}[j]"]
-        lines += [f"        t{i}_{m} += v{i} * x" for i in r]
-    lines += [f"    out[lane + {m}, target + {i}] += t{i}_{m}" for i in r for m in k]
-    return _define("tile", lines, {})
+def multiply() -> Callable[..., None]:
+    """Add to sums what columns `begin` to `end` of some panels let through.
 
-
-def make_absorb(synapse: Any, replicas: int) -> Any:
-    """Sum what a row of synapses changes by, over `replicas` replicas of one comparison."""
-    r = range(replicas)
-    lines = ["def absorb(change, pre, seen, b, drawn, signal, forming, c, neuron):"]
-    lines += ["    n = change.size"]
-    lines += [f"    s{k} = pre[b + {k}, seen : seen + n]" for k in r]
-    lines += [f"    g{k} = signal[c + {k}, neuron]" for k in r]
-    lines += [f"    f{k} = forming[c + {k}]" for k in r]
-    lines += ["    for j in range(n):"]
-    terms = [f"synapse(s{k}[j], g{k}, drawn[j], f{k})" for k in r]
-    lines += [f"        change[j] += {' + '.join(terms)}"]
-    return _define("absorb", lines, {"synapse": synapse})
-
-
-def make_absorb_outlets(synapse: Any, replicas: int) -> Any:
-    """Sum what a row of decorrelating synapses changes by, over `replicas` replicas."""
-    r = range(replicas)
-    lines = ["def absorb(change, row, sent, heard, b, start, i):"]
-    lines += ["    n = change.size"]
-    lines += [f"    p{k} = sent[b + {k}, start + i]" for k in r]
-    lines += [f"    s{k} = sent[b + {k}, start : start + n]" for k in r]
-    lines += [f"    h{k} = heard[b + {k}, start : start + n]" for k in r]
-    lines += ["    for j in range(n):"]
-    lines += ["        different = ZERO if j == i else ONE"]
-    terms = [f"synapse(p{k}, s{k}[j], row[j], h{k}[j], different)" for k in r]
-    lines += [f"        change[j] += {' + '.join(terms)}"]
-    return _define("absorb", lines, {"synapse": synapse, "ONE": ONE})
-
-
-def make_listen(rows: int) -> Any:
-    """Add what `rows` rows of synapses send back to the neurons that they start from."""
-    r = range(rows)
-    lines = ["def listen(weights, at, stride, s, first, back):"]
-    lines += [f"    w{i} = weights[at + {i} * stride : at + {i + 1} * stride]" for i in r]
-    lines += [f"    p{i} = s[first + {i}]" for i in r]
-    lines += ["    for j in range(back.size):"]
-    lines += [f"        back[j] += {' + '.join(f'p{i} * w{i}[j]' for i in r)}"]
-    return _define("listen", lines, {})
-
-
-tile_4_4, tile_4_2, tile_4_1 = make_tile(ROWS, 4), make_tile(ROWS, 2), make_tile(ROWS, 1)
-tile_1_1 = make_tile(1, 1)
-listen_4, listen_1 = make_listen(ROWS), make_listen(1)
-
-
-@loop
-def add_products(weights, at, stride, rows, source, lanes, begin, out, target):
-    """Add to ``out[lane, target + i]`` what row i of some rows of weights lets through.
-
-    Rows are `stride` numbers long, from `at` on; a lane's activity starts at `begin`. All
-    lanes go through tiles of one kind, so that equal lanes have equal sums to the bit: a
-    perturbed pass without perturbation must not differ from the baseline.
+    ``sums[lane, row] += sum over columns of weight[row, column] * sent[column, lane]``
     """
-    if rows == ROWS:
-        if lanes % 4 == 0:
-            for lane in range(0, lanes, 4):
-                tile_4_4(weights, at, stride, source, lane, begin, out, target)
-        elif lanes % 2 == 0:
-            for lane in range(0, lanes, 2):
-                tile_4_2(weights, at, stride, source, lane, begin, out, target)
-        else:
-            for lane in range(lanes):
-                tile_4_1(weights, at, stride, source, lane, begin, out, target)
-    else:
-        for i in range(rows):
-            for lane in range(lanes):
-                tile_1_1(weights, at + i * stride, stride, source, lane, begin, out, target + i)
+    tile = """
+        here, there = lane * n + row + i * WIDTH, at + i * panel
+        t{p}_{k} = load_tile(sums, here, n, {p}, {k})
+        for j in range(begin, end):
+            t{p}_{k} = add_products(
+                t{p}_{k}, weights, there + j * WIDTH, panel, sent, (of + j) * wide + lane,
+                end - begin, {p}, {k}
+            )
+        store_tile(t{p}_{k}, sums, here, n, {p}, {k})
+        i += {p}
+    """
+    lines = []
+    for k, most in SHAPES.items():
+        body = ["i = 0"]
+        for p in (most, 1):
+            body += _while_there_are("panels - i", p, _lines(tile, p=p, k=k))
+        lines += _while_there_are("stop - lane", k, [*body, f"lane += {k}"])
+    head = "weights, at, panel, panels, begin, end, sent, of, wide, lane, stop, sums, n, row"
+    return _define("multiply", head, lines)
 
 
-@loop
-def send_back(weights, at, stride, rows, s, first, back):
-    """Add to `back` what some rows of weights send back, ``s[first + i]`` times row i."""
-    if rows == ROWS:
-        listen_4(weights, at, stride, s, first, back)
-    else:
-        for i in range(rows):
-            listen_1(weights, at + i * stride, stride, s, first + i, back)
+def send_back() -> Callable[..., None]:
+    """Add what panels send back: ``back[b, column] += sum over rows of s[b, row] * weight``."""
+    # A sum over rows is one over lanes. With many replicas it pays to exchange rows and lanes
+    # of the weights, with few to sum over panels first and over lanes last.
+    lines = _lines(
+        """
+        for j in range(0, columns, WIDTH):
+            if batch > {few}:
+                for i in range(panels):
+                    block = transpose(load_tile(weights, at + i * panel + j * WIDTH, WIDTH, 1, {k}))
+                    for b in range(batch):
+                        to, total = there + b * n + j, load(back, there + b * n + j)
+                        store(back, to, add_rows(total, block, s, here + b * n + i * WIDTH))
+                continue
+            for b in range(batch):
+                sums = zero_rows()
+                for i in range(panels):
+                    factors = load(s, here + b * n + i * WIDTH)
+                    sums = add_columns(sums, weights, at + i * panel + j * WIDTH, factors)
+                to = there + b * n + j
+                store(back, to, load(back, to) + sum_lanes(sums))
+        """,
+        k=WIDTH,
+        few=4,
+    )
+    head = "weights, at, panel, panels, columns, s, here, n, batch, back, there"
+    return _define("send_back", head, lines)
+
+
+def visit(synapse: Any) -> Callable[..., None]:
+    """Do in one go what `absorb` and `multiply` do, for one replica and its two passes.
+
+    With so few lanes a step takes as long as it takes to fetch the weights, and once is enough.
+    """
+    lines, passes = ["i, reward = 0, get(forming, c)"], 2
+    for panels in (SHAPES[passes], 1):
+        p = range(panels)
+        body = ["here, there = row + i * WIDTH, at + i * panel"]
+        body += [f"g{i} = load(signal, here + {i} * WIDTH)" for i in p]
+        body += [f"t{i}_{m} = load(sums, here + {m} * n + {i} * WIDTH)" for i in p for m in (0, 1)]
+        body += ["for j in range(columns):", "    x = get(pre, of + j * 2)"]
+        body += [f"    s{m} = get(sent, since + j * 2 + {m})" for m in (0, 1)]
+        for i in p:
+            place = f"there + {i} * panel + j * WIDTH"
+            change = f"factor * synapse(x, g{i}, noise, reward)"
+            body += [f"    w{i} = load(weights, {place}) + {change}"]
+            body += [f"    store(weights, {place}, w{i})"]
+            body += [f"    t{i}_{m} = add_product(w{i}, s{m}, t{i}_{m})" for m in (0, 1)]
+        body += [f"store(sums, here + {m} * n + {i} * WIDTH, t{i}_{m})" for i in p for m in (0, 1)]
+        lines += _while_there_are("panels - i", panels, [*body, f"i += {panels}"])
+    head = (
+        "weights, at, panel, panels, factor, columns, pre, of, signal, n, row, forming, c, sent,"
+        " since, sums"
+    )
+    known = vectorised(synapse, "fvvf")
+    return _define("visit", head, ["noise = zero_rows()[0]", *lines], synapse=known)
+
+
+def hand_out() -> Callable[..., None]:
+    """Lay numbers of some units side by side, lane by lane: ``there[i, lane] = here[lane, i]``."""
+    lines = _lines(
+        """
+        for i in range(start, stop, WIDTH):
+            for lane in range(0, lanes, WIDTH):
+                count = min(WIDTH, lanes - lane)
+                block = transpose(load_rows(here, lane * n + i, n, count))
+                store_rows(block, there, i * lanes + lane, lanes, count)
+        """
+    )
+    return _define("hand_out", "here, n, there, lanes, start, stop", lines)
+
+
+def absorb(synapse: Any) -> Callable[..., None]:
+    """Add `factor` times what synapses change by, summed over replicas of one comparison.
+
+    What there was is read from `old`, the result goes to `new`; column 0 would be at
+    `origin` and at `at`. Signals and rewards begin with the comparison's first replica.
+    """
+    tile = """
+        rewards{k} = get_all(forming, c + b, {k})
+        for i in range(panels):
+            signals{k} = load_tile(signal, here + i * WIDTH + b * n, n, 1, {k})
+            there, before = at + i * panel, origin + i * panel
+            for j in range(begin, end):
+                noise = load(drawn, (j & 3) * plane + ((j - begin) >> 2) * WIDTH)
+                sent{k} = get_all(pre, of + j * wide + b, {k})
+                change = sum_over_replicas(synapse, (sent{k}, signals{k}, noise, rewards{k}))
+                store(new, there + j * WIDTH, load(old, before + j * WIDTH) + factor * change)
+    """
+    head = (
+        "new, at, old, origin, panel, panels, factor, begin, end, batch, pre, of, wide, drawn,"
+        " plane, signal,"
+        " here, n, forming, c"
+    )
+    return _over_replicas("absorb", head, tile, vectorised(synapse, "fvvf"))
+
+
+def absorb_outlets(synapse: Any) -> Callable[..., None]:
+    """Do the same for decorrelating synapses, in a panel that begins with row `first`."""
+    tile = """
+        for i in range(panels):
+            posts{k} = load_tile(post, here + i * WIDTH + b * n, n, 1, {k})
+            there, before, own = at + i * panel, origin + i * panel, where + i * panel
+            for j in range(begin, end):
+                sent{k} = get_all(pre, of + j * wide + b, {k})
+                sums{k} = get_all(heard, back + j * batch + b, {k})
+                weight, other = load(weights, own + j * WIDTH), but(j - first - i * WIDTH)
+                change = sum_over_replicas(synapse, (posts{k}, sent{k}, weight, sums{k}, other))
+                store(new, there + j * WIDTH, load(old, before + j * WIDTH) + factor * change)
+    """
+    head = (
+        "new, at, old, origin, panel, panels, factor, begin, end, batch, pre, of, wide, heard,"
+        " back, post, here, n, weights, where, first"
+    )
+    return _over_replicas("absorb_outlets", head, tile, vectorised(synapse, "vfvfv"))
+
+
+def _over_replicas(name: str, head: str, tile: str, synapse: Any) -> Callable[..., None]:
+    lines = ["b = 0"]
+    for k in REPLICAS:
+        # The next replicas add to what these have made.
+        body = [*_lines(tile, k=k), f"b += {k}", "old, origin = new, at"]
+        lines += _while_there_are("batch - b", k, body)
+    return _define(name, head, lines, synapse=synapse)
+
+
+def _while_there_are(rest: str, count: int, body: Sequence[str]) -> list[str]:
+    """Lines that take `count` of something at a time."""
+    # Four times 4 are better than 10, 4 and 2.
+    fits = f" and (({rest}) % 10 == 0 or ({rest}) % 4)" if count == 10 else ""
+    return [f"while {rest} >= {count}{fits}:", *(f"    {line}" for line in body)]
+
+
+def _lines(template: str, **values: int) -> list[str]:
+    return inspect.cleandoc(template.format(**values)).splitlines()
+
+
+def _define(name: str, head: str, lines: Sequence[str], **known: Any) -> Any:
+    scope = {**vars(vectors), **vars(unrolled), **known}
+    exec("\n".join([f"def {name}({head}):", *(f"    {line}" for line in lines)]), scope)
+    return scope[name]
+
+
+def vectorised(function: Any, kinds: str) -> Any:
+    """Make a scalar function take vectors for its arguments of kind "v"; "f" are scalars.
+
+    Where its arithmetic is defined for vectors it is the function itself, or else one that
+    calls it for each number in turn (a function that branches, or calls a library).
+    """
+    given = tuple(vectors.vector if kind == "v" else types.float32 for kind in kinds)
+    try:
+        function.compile(given)
+        return function
+    except NumbaError:
+        names = ", ".join(f"x{i}" for i in range(len(kinds)))
+        lines = [f"return one_by_one(function, ({names}))"]
+        return loop(_define("each", names, lines, function=function))

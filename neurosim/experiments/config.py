@@ -49,7 +49,7 @@ class Config:
     training: TrainingTable
     baselines: BaselinesTable
 
-    def simulator(self) -> Simulator:
+    def simulator(self, threads: int = 1) -> Simulator:
         """Build the simulator as it is before training."""
         model = registry.plugin(self.network.neuron, registry.NEURONS, "neuron")
         table = {} if self.network.tau == 1 else {"tau": self.network.tau}
@@ -71,6 +71,7 @@ class Config:
             batch=self.training.batch,
             engine=self.training.engine,
             seed=self.training.seed,
+            threads=threads,
         )
 
     def resolved(self) -> dict[str, Any]:

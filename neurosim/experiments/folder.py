@@ -117,7 +117,7 @@ class Folder:
             epochs,
         )
 
-    def resume(self, config: Config, data: str) -> tuple[Simulator, History]:
+    def resume(self, config: Config, data: str, threads: int = 1) -> tuple[Simulator, History]:
         """Read where a run stopped.
 
         Raises
@@ -138,7 +138,7 @@ class Folder:
                 raise CheckpointError(
                     f"{self.checkpoint}: missing, but {self.history.name} has {len(history)} rows"
                 )
-            return config.simulator(), History()
+            return config.simulator(threads), History()
         extra = checkpoint.read(self.checkpoint)[1].get("extra", {})
         for key, now, what in (
             ("config", config.digest, "another config"),
@@ -160,7 +160,7 @@ class Folder:
         known = [type(config.rule), type(config.decorrelation)]
         known += [type(p.neuron) for p in config.simulator().network.populations]
         try:
-            sim = Simulator.load(self.checkpoint, known=known)
+            sim = Simulator.load(self.checkpoint, threads=threads, known=known)
         except CheckpointError:
             raise
         except ValueError as error:

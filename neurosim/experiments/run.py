@@ -65,10 +65,12 @@ class Experiment:
     config : Config
     out : path-like, optional
         The folder; ``runs/<config's name>-<hash>`` below the current one by default.
+    threads : int
+        Of the simulator. It changes no number, so it is not part of the config.
     """
 
-    def __init__(self, config: Config, out: str | Path | None = None) -> None:
-        self.config = config
+    def __init__(self, config: Config, out: str | Path | None = None, threads: int = 1) -> None:
+        self.config, self.threads = config, threads
         name = f"{config.name}-{config.digest[:8]}"
         self.folder = Folder(Path(out) if out is not None else Path("runs") / name)
 
@@ -109,9 +111,9 @@ class Experiment:
             folder.refuse_used()
         data = data_digest(config.task)
         if resume:
-            sim, history = folder.resume(config, data)
+            sim, history = folder.resume(config, data, self.threads)
         else:
-            sim, history = config.simulator(), History()
+            sim, history = config.simulator(self.threads), History()
         folder.begin(config)
         history = train(
             sim,

@@ -27,4 +27,5 @@ class Decorrelation(DecorrelationRule):
     @staticmethod
     def synapse(post, weight, retrograde):
         """What one synapse changes by."""
-        return post * (retrograde - post * weight)
+        # Multiplied out: what a weight is multiplied by is then one sum over replicas.
+        return post * retrograde - post * post * weight

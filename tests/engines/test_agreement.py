@@ -1,11 +1,14 @@
 """Every engine computes what the oracle computes, for everything that can be chosen."""
 
 import itertools
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import neurosim as ns
+from neurosim.engines import objects
 
 STEPS, REPLICAS = 9, 2
 ROUNDING = 3e-4  # of the largest change: float32 sums against float64, through a recurrent net
@@ -45,24 +48,33 @@ OPTIONS = [
 ]
 
 
-def both(rule, neuron, decorrelation, **more):
+def both(rule, neuron, decorrelation, hidden=6, batch=REPLICAS, steps=STEPS, **more):
     """Run the same simulation on both engines and compare all that they report."""
     generator = np.random.default_rng(3)
-    inputs = generator.normal(size=(STEPS, REPLICAS, 3))
-    targets = generator.normal(size=(STEPS, REPLICAS, 2))
-    net = ns.rnn(3, 6, 2, decorrelate=decorrelation is not None, neuron=neuron, seed=2)
-    found = {}
+    inputs = generator.normal(size=(steps, batch, 3))
+    targets = generator.normal(size=(steps, batch, 2))
+    net = ns.rnn(3, hidden, 2, decorrelate=decorrelation is not None, neuron=neuron, seed=2)
+    found = []
     for engine in ("objects", "cpu"):
-        sim = ns.Simulator(net, rule, decorrelation, batch=REPLICAS, engine=engine, seed=11, **more)
-        record = sim.run(inputs, targets, learn=True, outputs=True)
-        found[engine] = sim, record
-    start = net.initial_weights()
-    (oracle, expected), (engine, got) = found["objects"], found["cpu"]
+        sim = ns.Simulator(net, rule, decorrelation, batch=batch, engine=engine, seed=11, **more)
+        found.append((sim, sim.run(inputs, targets, learn=True, outputs=True)))
+    (oracle, expected), (engine, got) = found
+    agree(engine, oracle, net.initial_weights())
+    report_the_same(got, expected)
+
+
+def agree(engine, oracle, start):
+    """Compare the weights of two simulators, and see that all learning ones have changed."""
     for name, weights in engine.weights.items():
-        change = np.abs(oracle.weights[name] - start[name]).max()
+        expected = oracle.weights[name]
+        change = np.abs(expected - start[name]).max()
         assert change > 0 or name == "D"
         allowed = ROUNDING * change + STORING * np.abs(weights).max()
-        assert np.abs(weights - oracle.weights[name]).max() <= allowed, name
+        assert np.abs(weights - expected).max() <= allowed, name
+
+
+def report_the_same(got, expected):
+    """Compare two records."""
     close(got.loss, expected.loss)
     close(got.outputs, expected.outputs)
     assert got.reward.keys() == expected.reward.keys()
@@ -101,6 +113,97 @@ def test_engines_agree_on_decorrelation_without_the_retrograde_sum():
     both(ns.ANP(1e-3, noise_std=1e-2), ns.Tanh(), ns.LocalDecorrelation(1e-2))
 
 
+# A vector holds 4, 8 or 16 numbers; a block of work 4 vectors; tiles have 10 lanes, or 4, 2, 1.
+@pytest.mark.parametrize("decorrelation", DECORRELATIONS)
+@pytest.mark.parametrize("batch", [1, 2, 5, 8, 10, 11])
+@pytest.mark.parametrize("hidden", [1, 15, 16, 17, 63, 65, 130])
+def test_engines_agree_at_every_size(hidden, batch, decorrelation, monkeypatch):
+    monkeypatch.setattr(objects, "LARGEST", 40_000)
+    make = ns.NP if hidden == 1 else ns.ANP  # ANP divides by a power, one neuron's may be tiny
+    rule, steps = make(1e-3, noise_std=0.1), 4 if hidden < 60 else 2
+    both(rule, ns.Tanh(), DECORRELATIONS[decorrelation], hidden, batch, steps)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("rule", ["NP", "WP"])
+@pytest.mark.parametrize("option", [{}, {"window": 2}, {"pairs": 1}], ids=str)
+def test_engines_agree_across_blocks_whatever_is_perturbed(rule, option, batch):
+    make, rate = RULES[rule]
+    learning = make(rate / 100, noise_std=1e-2, **option)
+    both(learning, ns.Tanh(tau=2.0), None, hidden=70, batch=batch, steps=4)
+
+
+@dataclass(frozen=True)
+class Branching:
+    """A rule of one's own that no vector can do, and a loop through a library besides."""
+
+    learning_rate: float
+    noise_std: float = 1e-2
+
+    @staticmethod
+    def reward(delta_loss, n):
+        return math.copysign(math.log1p(abs(delta_loss)), delta_loss) * n
+
+    @staticmethod
+    def neuron(a, noise, reward):
+        return 10 * reward * noise if a > 0 else -reward
+
+    @staticmethod
+    def synapse(pre, signal):
+        if pre * signal > 0:
+            return math.log(1 + pre * signal)
+        return signal if pre > 0.1 else 0
+
+
+@dataclass(frozen=True)
+class BranchingOutlets:
+    learning_rate: float
+
+    @staticmethod
+    def synapse(post, pre, weight, retrograde, different):
+        if different == 0:
+            return 0
+        return math.atan(post * pre) if retrograde > weight else post
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_engines_agree_on_rules_that_branch(batch):
+    both(Branching(1e-4), ns.Tanh(), BranchingOutlets(1e-3), hidden=21, batch=batch)
+
+
+CONTINUED = {
+    "online": ns.ANP(1e-3, noise_std=1e-2),
+    "resync": ns.NP(1e-3, noise_std=1e-2, resync_every=3),
+    "window": ns.ANP(1e-3, noise_std=1e-2, window=4, pairs=1),
+    "to go": ns.NP(1e-3, noise_std=1e-2, reward="return_to_go", window=3, resync_every=3),
+    "weights": ns.WP(1e-4, noise_std=1e-2),
+}
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("decorrelation", DECORRELATIONS)
+@pytest.mark.parametrize("rule", CONTINUED)
+def test_engines_agree_when_runs_go_on_and_learning_pauses(rule, decorrelation, batch):
+    """What was sent is kept from run to run; a run may be as short as one step."""
+    generator = np.random.default_rng(3)
+    inputs = generator.normal(size=(STEPS, batch, 3))
+    targets = generator.normal(size=(STEPS, batch, 2))
+    net = ns.rnn(3, 18, 2, decorrelate=decorrelation != "none", neuron=ns.Tanh(tau=2.0), seed=2)
+    given = (net, CONTINUED[rule], DECORRELATIONS[decorrelation])
+    oracle, engine = (
+        ns.Simulator(*given, batch=batch, engine=name, seed=1) for name in ("objects", "cpu")
+    )
+    runs = [(0, 4, True), (4, 5, True), (5, 7, False), (7, 8, False), (8, 9, True), (0, 3, True)]
+    for start, stop, learn in runs:
+        some = slice(start, stop)
+        expected, got = (
+            sim.run(inputs[some], targets[some], learn, outputs=True, reset=False)
+            for sim in (oracle, engine)
+        )
+        report_the_same(got, expected)
+        agree(engine, oracle, net.initial_weights())
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("rates", [{"B": 1e-2}, {"A": 1e-3, "R": 2e-3}, {"R": 1e-3, "B": 1e-3}])
 def test_engines_agree_on_frozen_projections(rule, rates):
@@ -128,13 +231,14 @@ def test_engines_agree_on_a_noisy_chip():
     both(rule, ns.Tanh(), None, substrate=ns.Substrate(act_noise=0.05))
 
 
-def test_engines_agree_on_deep_networks():
+@pytest.mark.parametrize(("first", "second"), [(17, 4), (70, 33)])
+def test_engines_agree_on_deep_networks(first, second):
     """Nothing in an engine knows the paper's network: two hidden populations, a skip, feedback."""
     net = ns.Network(
         populations=(
             ns.Population("retina", 3),
-            ns.Population("first", 17, ns.ReLU(), decorrelation="D1"),
-            ns.Population("second", 4, ns.Tanh(tau=2.0), decorrelation="D2"),
+            ns.Population("first", first, ns.ReLU(), decorrelation="D1"),
+            ns.Population("second", second, ns.Tanh(tau=2.0), decorrelation="D2"),
             ns.Population("out", 2, ns.Linear()),
         ),
         projections=(

@@ -263,15 +263,15 @@ import json, numpy as np, neurosim as ns
 from rules_of_mine import Mine
 sim = ns.Simulator(ns.rnn(1, 2, 1, seed=1), Mine(1.0), seed=1)
 sim.run(np.ones((1, 1, 1)), np.zeros((1, 1, 1)))
-stats = sim._engine._advance.stats
 change = sim.weights["B"] - sim.network.initial_weights()["B"]
-print(json.dumps([change[0].tolist(), sum(stats.cache_hits.values())]))
+print(json.dumps(change[0].tolist()))
 """
 
 
 def test_an_edited_rule_never_runs_as_it_was(load, tmp_path):
+    """What it goes into is compiled anew, and nothing else."""
     cache = tmp_path / "cache"
-    # A loop is compiled three times here: with little optimising, as it is not about speed.
+    # A loop is compiled several times here: with little optimising, as it is not about speed.
     environment = {
         **os.environ,
         "NEUROSIM_CACHE": str(cache),
@@ -281,24 +281,29 @@ def test_an_edited_rule_never_runs_as_it_was(load, tmp_path):
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(neurosim.__file__).parents[1])]),
     }
+    known = {}
 
     def run():
+        """The change of weights, and names of what was compiled, which each time writes a file."""
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        return *json.loads(done.stdout), len(list((cache / "kernels").iterdir()))
+        files = {path: path.stat().st_mtime_ns for path in (cache / "kernels").iterdir()}
+        compiled = [path.name.split("-")[0] for path in files if files[path] != known.get(path)]
+        known.update(files)
+        return json.loads(done.stdout), sorted(compiled)
 
     load()
-    unedited, hit, files = run()
-    assert (hit, files) == (0, 1)
-    assert run() == (unedited, 1, 1)
+    unedited, compiled = run()
+    assert {"absorb", "visit", "advance", "work", "multiply", "activities"} <= set(compiled)
+    assert run() == (unedited, [])
     # Each edit on its own changes the fingerprint: see above.
-    for files, edits in enumerate((["constant"], ["helper", "module's constant"]), start=2):
+    for edits in (["constant"], ["helper", "module's constant"]):
         load(*(EDITS[edit][:2] for edit in edits))
         factor = math.prod(EDITS[edit][2] / UNEDITED for edit in edits)
-        change, hit, found = run()
+        change, compiled = run()
         assert change == pytest.approx([c * factor for c in unedited], rel=1e-4), edits
-        assert (hit, found) == (0, files)
+        assert compiled == ["absorb", "visit"]
     load()
-    assert run() == (unedited, 1, 3)
+    assert run() == (unedited, [])

@@ -47,3 +47,14 @@ def test_memory_does_not_grow_with_the_sequence(rule):
         extra[steps] = peak - kept - sum(c.nbytes for c in counts)
     # Checking the data for NaN takes a byte a number for a moment: 4 bytes a step here.
     assert extra[10_000] - extra[100] < 8 * 10_000
+
+
+def test_simulators_share_their_compiled_code():
+    """However many there are: each evaluation makes one, and compiled code is never given back."""
+    net = ns.rnn(1, 20, 1)
+    sims = [ns.Simulator(net, ns.ANP(rate), batch=batch) for batch, rate in ((2, 1e-3), (1, 1e-4))]
+    tables = [sim._engine._system.kernels._asdict() for sim in sims]
+    for name, address in tables[0].items():
+        other = tables[1][name]  # 0, where it is never called
+        assert np.all((address == other) | (address == 0) | (other == 0)), name
+    assert tables[0]["work"] == tables[1]["work"] > 0

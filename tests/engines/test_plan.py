@@ -12,7 +12,17 @@ import neurosim as ns
 from neurosim import noise
 from neurosim.engines import ENGINES, find
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Comparison, Plan
-from neurosim.engines.tables import empty_memory, layout, padded, passes_of
+from neurosim.engines.tables import (
+    BLOCKS,
+    PANELS,
+    columns,
+    empty_memory,
+    layout,
+    padded,
+    panels,
+    passes_of,
+)
+from neurosim.engines.vectors import WIDTH
 from neurosim.network import Network, Population, Projection
 
 NET = ns.rnn(2, 3, 1, decorrelate=True)
@@ -143,27 +153,67 @@ def test_engines_are_found_by_name():
 # --------------------------------------------------------------------- tables
 
 
-@pytest.mark.parametrize(("n", "room"), [(1, 16), (16, 16), (17, 32), (1000, 1008)])
+@pytest.mark.parametrize(
+    ("n", "room"),
+    [(1, 1), (WIDTH - 1, 1), (WIDTH, 1), (WIDTH + 1, 2), (9 * WIDTH, 9), (10 * WIDTH - 1, 10)],
+)
 def test_rows_are_padded_to_whole_vectors(n, room):
-    assert padded(n) == room
+    assert (panels(n), padded(n)) == (room, room * WIDTH)
 
 
 def test_no_two_things_share_a_place():
-    net = ns.rnn(20, 17, 3, decorrelate=True)
+    net = ns.rnn(WIDTH + 4, WIDTH + 1, 3, decorrelate=True)
     made = plan(ns.NP(1e-3, reward="global", pairs=2), net, ns.Decorrelation(1e-3))
     populations, projections, at, n_weights = layout(made)
-    assert populations.start.tolist() == [0, 32, 64]
-    assert populations.stride.tolist() == [32, 32, 16]
-    assert at == {"A": 0, "R": 17 * 32, "B": 34 * 32, "D": 37 * 32}
-    assert n_weights == (37 + 17) * 32
+    assert populations.start.tolist() == [0, 2 * WIDTH, 4 * WIDTH]
+    assert populations.stride.tolist() == [2 * WIDTH, 2 * WIDTH, WIDTH]
+    # Rows come in whole panels; so do columns of D, which is also read the other way.
+    size = {"A": 2 * (WIDTH + 4), "R": 2 * (WIDTH + 1), "B": WIDTH + 1, "D": 2 * 2 * WIDTH}
+    projected = WIDTH * (size["A"] + size["R"] + size["B"])
+    assert at == {
+        "A": 0,
+        "R": WIDTH * size["A"],
+        "B": WIDTH * (size["A"] + size["R"]),
+        "D": projected,
+    }
+    assert n_weights == projected + WIDTH * size["D"]
+    assert {name: columns(made, name) for name in at} == {
+        "A": WIDTH + 4,
+        "R": WIDTH + 1,
+        "B": WIDTH + 1,
+        "D": 2 * WIDTH,
+    }
     assert projections.start.tolist() == [at["A"], at["R"], at["B"]]
     assert populations.decorrelation.tolist() == [-1, at["D"], -1]
-    assert projections.seen.tolist() == [0, 32, 64]
-    memory = empty_memory(made, populations, projections, n_weights)
-    assert memory.s.shape == (5 * 2, 80)
-    assert memory.noise.shape == memory.signal.shape == (2 * 2, 80)
-    assert memory.eligibility.shape == (4, 37 * 32)
-    assert memory.owed.shape == (37 * 32,)
+    memory = empty_memory(made, populations, projections, n_weights, threads=3)
+    rows, lanes, pairs = 5 * WIDTH, 5 * 2, 2 * 2
+    assert memory.weights.shape == (n_weights,)
+    assert memory.a.shape == memory.x.shape == memory.s.shape == (lanes, rows)
+    assert memory.sent.shape == (3, rows, lanes)
+    assert memory.fired.shape == (rows, lanes)
+    assert memory.noise.shape == memory.signal.shape == (pairs, rows)
+    assert memory.eligibility.shape == (pairs, projected)
+    assert memory.owed.shape == (projected,)
+    assert memory.retrograde.shape == (1, 2, rows)
+    assert len(memory.scratch) == len(memory.words) == 3
+
+
+def test_whatever_is_read_as_a_vector_begins_with_a_cache_line():
+    made = plan(ns.NP(1e-3, reward="global"), NET, ns.Decorrelation(1e-3))
+    populations, projections, _, n = layout(made)
+    memory = empty_memory(made, populations, projections, n)
+    assert all(v.ctypes.data % 64 == 0 for v in memory if v.dtype == np.float32 and v.size)
+
+
+@pytest.mark.parametrize("n", [1, 4 * WIDTH, 4 * WIDTH + 1, 64 * WIDTH, 64 * WIDTH + 1, 9999])
+def test_blocks_share_out_all_panels_whatever_the_threads(n):
+    made = plan(ns.ANP(1e-3), ns.rnn(2, n, 1))
+    populations, _, _, _ = layout(made)
+    share, blocks = int(populations.block[1]), int(populations.blocks[1])
+    assert (blocks - 1) * share < panels(n) <= blocks * share
+    assert share >= PANELS
+    assert blocks <= BLOCKS
+    assert share == PANELS or (share - 1) * BLOCKS < panels(n)
 
 
 @pytest.mark.parametrize(
@@ -171,16 +221,17 @@ def test_no_two_things_share_a_place():
     [
         (None, 0, 0),
         (ns.ANP(1e-3), 0, 0),
-        (ns.ANP(1e-3, window=2), 0, 7 * 16),
-        (ns.ANP(1e-3, reward="return_to_go", schedule="online"), 2 * 7 * 16, 0),
-        (ns.ANP(1e-3, reward="global"), 2 * 7 * 16, 7 * 16),
+        (ns.ANP(1e-3, window=2), 0, 8),
+        (ns.ANP(1e-3, reward="return_to_go", schedule="online"), 2 * 8, 0),
+        (ns.ANP(1e-3, reward="global"), 2 * 8, 8),
     ],
 )
 def test_memory_is_there_only_where_it_is_needed(rule, eligibility, owed):
+    """Columns of the three projections, in a panel each: 2 of A, 3 of R and 3 of B."""
     made = plan(rule)
     populations, projections, _, n = layout(made)
     memory = empty_memory(made, populations, projections, n)
-    assert (memory.eligibility.size, memory.owed.size) == (eligibility, owed)
+    assert (memory.eligibility.size, memory.owed.size) == (eligibility * WIDTH, owed * WIDTH)
 
 
 def test_tables_hold_what_the_plan_says():

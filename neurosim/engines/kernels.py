@@ -1,0 +1,160 @@
+"""The compiled kernels of a simulation: those of the machine, and those of its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim import noise
+from neurosim.engines import draws, tiles
+from neurosim.engines.compile import Kernel, adapted
+from neurosim.engines.fingerprint import fingerprint
+from neurosim.engines.plan import Plan
+from neurosim.engines.vectors import widely
+from neurosim.local import ACTIVITY, DECORRELATION, NEURON, REWARD, SYNAPSE, scalar
+
+
+class Kernels(NamedTuple):
+    """Addresses of all kernels that the time loop calls."""
+
+    multiply: int
+    send_back: int
+    hand_out: int
+    fill: int  # with what is injected
+    fill_normal: int
+    draw_weights: int
+    add_drawn: int
+    begin_sums: int
+    copy_rows: int
+    reward: int
+    neuron: int
+    absorb: int
+    visit: int
+    absorb_outlets: int
+    activity: NDArray[np.int64]  # one for each neuron model
+    work: int = 0  # of the loops; known when the rest is
+
+
+def kernels(plan: Plan) -> Kernels:
+    """Compile what a plan needs, or find it on disk; what it never calls is 0."""
+    rule, decorrelation = type(plan.rule), type(plan.decorrelation)
+    network = plan.network
+    learns, decorrelates = plan.learns, plan.decorrelation is not None
+    normal = plan.distribution == noise.NORMAL
+    noisy_weights = any(plan.perturbs(p) for p in network.projections)
+    noisy_neurons = any(plan.perturbs(p) for p in network.populations)
+    fill, weights = ("fill_normal", "weight_normals") if normal else ("fill_signs", "weight_signs")
+    return Kernels(
+        multiply=_entry("multiply"),
+        send_back=_entry("send_back", decorrelates),
+        hand_out=_entry("hand_out"),
+        fill=_entry(fill, noisy_neurons),
+        fill_normal=_entry("fill_normal", plan.substrate.act_noise > 0),
+        draw_weights=_entry(weights, noisy_weights),
+        add_drawn=_entry("add_drawn", noisy_weights),
+        begin_sums=_entry("begin_sums"),
+        copy_rows=_entry("copy_rows"),
+        reward=_of(rule, "reward").entry if learns else 0,
+        neuron=_of(rule, "neuron").entry if learns else 0,
+        absorb=_of(rule, "synapse").entry if learns else 0,
+        visit=_of(rule, "visit").entry if learns and plan.batch == 1 else 0,
+        absorb_outlets=_of(decorrelation, "synapse", outlets=True).entry if decorrelates else 0,
+        activity=np.array([_of(model, "activity").entry for model in models(plan)]),
+    )
+
+
+def models(plan: Plan) -> list[type]:
+    """Neuron models of a plan, in the order in which populations refer to them."""
+    found: list[type] = []
+    for population in plan.network.populations[1:]:
+        if type(population.neuron) not in found:
+            found.append(type(population.neuron))
+    return found
+
+
+# Kernels that no rule goes into: how each is made, and the kinds of its arguments.
+MACHINE: dict[str, tuple[Callable[[], Callable[..., None]], str]] = {
+    "multiply": (tiles.multiply, "piiiiipiiiipii"),
+    "send_back": (tiles.send_back, "piiiipiiipi"),
+    "hand_out": (tiles.hand_out, "pipiii"),
+    "fill_normal": (lambda: draws.fill_normal, "piiiiiifwpiiiii"),
+    "fill_signs": (lambda: draws.fill_signs, "piiiiiifwpiiiii"),
+    "weight_normals": (lambda: draws.weight_normals, "piwfiiiiiiii"),
+    "weight_signs": (lambda: draws.weight_signs, "piwfiiiiiiii"),
+    "add_drawn": (lambda: draws.add_drawn, "pipipii"),
+    "begin_sums": (lambda: draws.begin_sums, "ppiiinpii"),
+    "copy_rows": (lambda: draws.copy_rows, "ppiiii"),
+}
+
+
+@cache
+def _machine(name: str) -> Kernel:
+    """Compile a kernel that no rule goes into."""
+    make, kinds = MACHINE[name]
+    return Kernel(make(), kinds)
+
+
+def _entry(name: str, needed: bool = True) -> int:
+    return int(_machine(name).entry) if needed else 0
+
+
+def _of(owner: type, name: str, outlets: bool = False) -> Kernel:
+    """Kernel around a scalar function of a rule or neuron model, as it is at this moment."""
+    function = scalar(owner, "synapse" if name == "visit" else name)
+    return _around(owner, name, outlets, function, fingerprint([function]))
+
+
+@cache
+def _around(owner: type, name: str, outlets: bool, function: Any, version: str) -> Kernel:
+    known = {
+        "reward": REWARD,
+        "neuron": NEURON,
+        "synapse": SYNAPSE,
+        "visit": SYNAPSE,
+        "activity": ACTIVITY,
+    }[name]
+    inner = adapted(function, DECORRELATION if outlets else known, owner.__name__)
+    if outlets:
+        return Kernel(tiles.absorb_outlets(inner), "pipiiifiiipiipipiipii", version, apart=False)
+    if name == "synapse":
+        return Kernel(tiles.absorb(inner), "pipiiifiiipiipipiipi", version, apart=False)
+    if name == "visit":
+        return Kernel(tiles.visit(inner), "piiifipipiipipip", version, apart=False)
+    made, kinds = {"reward": _reward, "neuron": _neuron, "activity": _activity}[name](inner)
+    return Kernel(made, kinds, version)
+
+
+def _reward(reward: Any) -> tuple[Any, str]:
+    def rewards(delta, power, n, variance, out, at, count):
+        for c in range(count):
+            out[at + c] = reward(delta[c], power[c], n, variance)
+
+    return rewards, "ppffpii"
+
+
+def _neuron(neuron: Any) -> tuple[Any, str]:
+    def neurons(a, start, rows, n, reference, perturbed, k, batch, noise, gain, forming, c, signal):
+        widely()
+        for b in range(batch):
+            one = start + (reference[k] * batch + b) * rows
+            other = start + (perturbed[k] * batch + b) * rows
+            own, reward = start + (k * batch + b) * rows, forming[c + b]
+            for i in range(n):
+                signal[own + i] = neuron(a[one + i], a[other + i], gain * noise[own + i], reward)
+
+    return neurons, "piiinniipfpip"
+
+
+def _activity(activity: Any) -> tuple[Any, str]:
+    def activities(a, x, start, rows, n, lanes, leak, keep):
+        widely()
+        for lane in range(lanes):
+            at = start + lane * rows
+            for i in range(n):
+                x[at + i] = activity(a[at + i], x[at + i], leak, keep)
+
+    return activities, "ppiiiiff"
