@@ -1,4 +1,4 @@
-"""The command line: ``neurosim run | list | doctor``."""
+"""The command line: ``neurosim run | list | bench | doctor``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from neurosim.errors import DivergenceError, NeurosimError
 
 # Whatever is heavy is imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from neurosim.experiments.run import Experiment, Result
@@ -67,6 +68,7 @@ def run(
     engine: Annotated[str | None, typer.Option(help="As training.engine.")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of weights, noise and data.")] = None,
     epochs: Annotated[int | None, typer.Option(help="As training.epochs.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads; they change no number.")] = 1,
 ) -> None:
     """Train as a config says, compare with baselines, draw figures, sum up."""
     from neurosim.experiments import Experiment, load
@@ -74,7 +76,7 @@ def run(
     settings = list(set_ or [])
     settings += [f'training.engine="{engine}"'] * (engine is not None)
     settings += [f"training.epochs={epochs}"] * (epochs is not None)
-    experiment = Experiment(load(config, settings, seed), out)
+    experiment = Experiment(load(config, settings, seed), out, threads)
     _follow(experiment, resume)
 
 
@@ -150,6 +152,44 @@ def _first_comment(path: Path) -> str:
 
 
 @app.command()
+def bench(
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(help="NP, ANP, WP, WP-rademacher; D in front: decorrelated. Repeatable."),
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(metavar="N,BATCH", help="Neurons, replicas. Repeatable.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the simulator.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Timed runs per case; medians are shown.")] = 5,
+    against: Annotated[
+        str | None, typer.Option(metavar="jax|torch", help="Run a framework's peer by turns.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Measure how fast a learning step is, as a fraction of this core's matrix product."""
+    import json
+
+    from rich.progress import Progress
+
+    from neurosim.experiments import bench as measured
+    from neurosim.experiments.bench_cases import cases
+
+    chosen = cases(rule or (), size or (), against)
+    console = _console(stderr=True)
+    results = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        for case in bar.track(chosen, description="measuring"):
+            results.append(measured.measure(case, threads, repeats, against))
+    if json_:
+        settings = {"threads": threads, "repeats": repeats, "against": against}
+        print(json.dumps(measured.as_json(results, **settings), indent=2))
+        return
+    _print(measured.table(results))
+    print(f"\n{measured.legend(results, threads, repeats)}")
+
+
+@app.command()
 def doctor() -> None:
     """Say what neurosim finds on this machine."""
     from rich.table import Table
@@ -163,12 +203,15 @@ def doctor() -> None:
 
 
 def _print(table: Table) -> None:
+    _console().print(table)
+
+
+def _console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     # Where nobody looks at a terminal, nothing has to fit into one.
-    console = Console()
-    console = console if console.is_terminal else Console(width=160)
-    console.print(table)
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
 
 
 def main() -> None:

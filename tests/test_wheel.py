@@ -58,6 +58,15 @@ def test_every_config_is_found_by_name(installed, outside):
 
 
 @pytest.mark.wheel
+def test_peers_are_found(installed, outside):
+    where = "from neurosim.experiments import registry; print(registry.peers().__file__)"
+    path = Path(call(installed / "python", "-c", where, **outside).strip())
+    assert path.is_relative_to(installed.parent)
+    for peer in (ROOT / "benchmarks" / "peers").glob("*.py"):
+        assert (path.parent / peer.name).is_file()
+
+
+@pytest.mark.wheel
 def test_quickstart_runs_from_an_empty_folder(installed, outside, tmp_path):
     small = ["--set", "training.epochs=1", "--set", "network.hidden=8"]
     printed = call(installed / "neurosim", "run", "quickstart", *small, **outside)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.resources
+import importlib.util
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ from neurosim.errors import InputError, nearest
 from neurosim.local import DecorrelationRule, Perturbation
 
 GROUP = "neurosim.tasks"
+PEERS = "neurosim_peers"
 
 
 Kind = TypeVar("Kind")
@@ -95,11 +98,16 @@ def plugin(name: str, known: Mapping[str, type], what: str) -> type:
     return found
 
 
+def _shipped(packaged: str, checkout: str) -> Path:
+    """Where a folder is that the wheel carries inside the package, a checkout at its top."""
+    package = Path(str(importlib.resources.files("neurosim")))
+    found = package / packaged
+    return found if found.is_dir() else package.parent / checkout
+
+
 def config_folder() -> Path:
     """Where the configs are that come with neurosim."""
-    packaged = Path(str(importlib.resources.files("neurosim"))) / "configs"
-    # In a source checkout they lie at the top, where people look for them.
-    return packaged if packaged.is_dir() else packaged.parents[1] / "configs"
+    return _shipped("configs", "configs")
 
 
 def configs() -> dict[str, Path]:
@@ -107,3 +115,26 @@ def configs() -> dict[str, Path]:
     folder = config_folder()
     found = sorted(folder.rglob("*.toml"))
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
+
+
+def peers() -> Any:
+    """The package that holds the same learning step written in other frameworks.
+
+    Raises
+    ------
+    InputError
+        If it did not come with neurosim.
+    """
+    start = _shipped("peers", "benchmarks/peers") / "__init__.py"
+    if not start.is_file():
+        raise InputError(f"peers: {start} does not exist; install neurosim from its wheel or clone")
+    if PEERS not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+            PEERS, start, submodule_search_locations=[str(start.parent)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[PEERS] = module  # before it runs: dataclasses look their module up
+        spec.loader.exec_module(module)
+    return sys.modules[PEERS]
