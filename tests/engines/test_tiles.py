@@ -203,23 +203,12 @@ def test_who_branches_is_compiled_without_a_word(rule, capfd, monkeypatch, tmp_p
 
 def absorbed(rule, old, batch, panels, columns, sent, signals, rewards, drawn, plane, at=GAP):
     """Add half of what synapses change by; the result, and all that lies around it."""
-    begin, end = columns
+    (begin, end), wide = columns, sent.shape[1]
     new, size = left(old.size + 2 * GAP), old[0].size
     call(
         _of(rule, "synapse"),
-        *(new, at, old, 0, size, panels, 0.5, begin, end, batch),
-        *(
-            sent,
-            2 * sent.shape[1],
-            sent.shape[1],
-            drawn,
-            plane,
-            signals,
-            GAP,
-            signals.shape[1],
-            rewards,
-            1,
-        ),
+        *(new, at, old, 0, size, panels, 0.5, begin, end, batch, sent, 2 * wide, wide),
+        *(drawn, plane, signals, GAP, signals.shape[1], rewards, 1),
     )
     return new
 

@@ -259,9 +259,12 @@ PROGRAM = """
 import sys
 import numpy as np
 import neurosim as ns
-from neurosim.engines.vectors import WIDTH
+from neurosim.engines import vectors
 
-assert WIDTH == int(sys.argv[1]), WIDTH
+vectors.REGISTERS = 16  # as machines with narrow vectors have them
+from neurosim.engines import tiles
+
+assert (vectors.WIDTH, max(tiles.SHAPES), max(tiles.REPLICAS)) == (int(sys.argv[1]), 4, 4)
 generator = np.random.default_rng(3)
 RUNS = [
     (ns.ANP(1e-3, noise_std=1e-2), ns.Decorrelation(1e-2), 3),
