@@ -1,0 +1,48 @@
+"""Decorrelation of what is sent, by matrices: what the rules compute synapse by synapse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def decorrelation(D: Any, s: Any) -> Any:
+    """Eq. 6: ``(s s^T - diag(s^2)) D``, the mean over replicas; ``D <- D - rate * it``.
+
+    Parameters
+    ----------
+    D : array, (N, N)
+        ``d[post, pre]``.
+    s : array, (..., batch, N)
+        What was sent, ``D x``. Any axes before are steps, and summed over.
+
+    Returns
+    -------
+    array, (N, N)
+
+    Notes
+    -----
+    The products are taken from the right, which is 4 N^2 operations a step and replica;
+    from the left they would be 2 N^3 a step.
+
+    References
+    ----------
+    .. [1] Garcia Fernandez, Keemink, van Gerven (2024), Gradient-Free Training of
+       Recurrent Neural Networks using Random Perturbations, Eq. 6.
+    """
+    rows = s.reshape(-1, s.shape[-1])
+    share = rows / s.shape[-2]
+    found = share.T @ (rows @ D)
+    found -= (share * rows).sum(axis=0)[:, None] * D
+    return found
+
+
+def local_decorrelation(D: Any, s: Any) -> Any:
+    """Eq. 6 without its factor D: ``s s^T - diag(s^2)``, the mean over replicas.
+
+    Parameters and what is returned are those of `decorrelation`; of D only the type matters.
+    """
+    rows = s.reshape(-1, s.shape[-1])
+    found = (rows / s.shape[-2]).T @ rows
+    return found - np.diag(np.diag(found))
