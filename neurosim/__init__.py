@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from neurosim import bptt, presets
+from neurosim.bptt import BPTT
 from neurosim.errors import (
     CheckpointError,
     DivergenceError,
@@ -10,30 +12,44 @@ from neurosim.errors import (
     StorageError,
 )
 from neurosim.network import Network, Population, Projection, rnn
-from neurosim.neurons import Linear, ReLU, Tanh
+from neurosim.neurons import Linear, One, ReLU, Tanh
 from neurosim.record import Probe, Record
-from neurosim.rules import ANP, NP, WP, Decorrelation, LocalDecorrelation
+from neurosim.rules import (
+    ANP,
+    NP,
+    RFLO,
+    WP,
+    Decorrelation,
+    LearnedFeedback,
+    LocalDecorrelation,
+)
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 
 if TYPE_CHECKING:
+    from neurosim.alignment import Alignment, align
     from neurosim.training import History, train
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ANP",
+    "BPTT",
     "NP",
+    "RFLO",
     "WP",
+    "Alignment",
     "CheckpointError",
     "Decorrelation",
     "DivergenceError",
     "History",
     "InputError",
+    "LearnedFeedback",
     "Linear",
     "LocalDecorrelation",
     "Network",
     "NeurosimError",
+    "One",
     "Population",
     "Probe",
     "Projection",
@@ -44,6 +60,9 @@ __all__ = [
     "Substrate",
     "Tanh",
     "__version__",
+    "align",
+    "bptt",
+    "presets",
     "rnn",
     "train",
 ]
@@ -51,6 +70,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Imported when asked for: who simulates need not pay for training.
+    if name in ("Alignment", "align"):
+        from neurosim import alignment
+
+        return getattr(alignment, name)
     if name in ("History", "train"):
         from neurosim import training
 

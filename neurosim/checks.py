@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurosim.bptt import BPTT
 from neurosim.errors import InputError, is_count, require
-from neurosim.local import DECORRELATION, NEURON, REWARD, SYNAPSE, arguments, scalar
+from neurosim.local import DECORRELATION, ProjectionRule, arguments, scalar
 from neurosim.network import Network
 
 
@@ -36,7 +37,7 @@ def check_threads(threads: Any) -> None:
 
 def check_rule(rule: Any) -> None:
     """Refuse what is no rule, or asks for something that is not local."""
-    if rule is None:
+    if rule is None or isinstance(rule, BPTT):
         return
     owner = type(rule).__name__
     if isinstance(rule, type) or scalar(type(rule), "synapse") is None:
@@ -44,12 +45,22 @@ def check_rule(rule: Any) -> None:
             f"Simulator: rule = {rule!r} must be an instance of a rule, with a function "
             f"synapse(): for example ANP(learning_rate=1e-4)"
         )
-    for place, known in (("reward", REWARD), ("neuron", NEURON), ("synapse", SYNAPSE)):
+    for place, known in ProjectionRule.knows.items():
         function = scalar(type(rule), place)
         if function is not None:
             arguments(function, known, owner)
     passes = getattr(rule, "passes", 2)
-    require(passes == 2, owner, "passes", passes, "2: a baseline and a perturbed pass")
+    require(passes in (1, 2), owner, "passes", passes, "1, or 2: a baseline and a perturbed pass")
+    if passes == 1:
+        compared = {"delta_loss", "power", "variance", "a_perturbed", "noise"}
+        for place, known in ProjectionRule.knows.items():
+            function = scalar(type(rule), place)
+            asked = [] if function is None else arguments(function, known, owner)
+            for name in sorted(compared & set(asked)):
+                raise InputError(
+                    f"{owner}: {place}() asks for {name!r}, but with passes = 1 there is no "
+                    f"perturbed pass to compare the baseline with"
+                )
     perturbs = getattr(rule, "perturbs", "neurons")
     fine = perturbs in ("neurons", "weights")
     require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")

@@ -1,4 +1,4 @@
-"""The command line: ``neurosim run | list | bench | doctor``."""
+"""The command line: ``neurosim run | align | list | bench | doctor``."""
 
 from __future__ import annotations
 
@@ -119,6 +119,56 @@ def _report(result: Result) -> None:
     print(f"\n{summary.verdict(result)}")
     print(f"{result.seconds_per_step * 1e3:.3g} ms a step while learning")
     print(f"figures: {result.folder / 'figures'}\nrun:     {result.folder}")
+
+
+@app.command()
+def align(
+    config: Annotated[str, typer.Argument(help="A TOML file, or a name from `list configs`.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Change a setting; repeatable."),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Updates to draw.")] = 1000,
+    steps: Annotated[int, typer.Option(help="Steps of the training series to use.")] = 100,
+    series: Annotated[
+        int | None, typer.Option(help="Training series to use. [default: the batch]")
+    ] = None,
+    truncate: Annotated[
+        list[int] | None,
+        typer.Option(metavar="K", help="Steps of a truncated gradient. [default: 1, 2, 4, ...]"),
+    ] = None,
+    chunk: Annotated[
+        list[int] | None, typer.Option(metavar="K", help="Steps of a gradient's chunks.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Take the weights from this run's folder or checkpoint.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of weights, noise and data.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the table as files and a figure.")
+    ] = None,
+) -> None:
+    """Compare a rule's updates with gradients: direction, bias, variance."""
+    from neurosim.experiments import align as measured
+    from neurosim.experiments import load
+
+    found = measured.measure(
+        load(config, set_ or (), seed),
+        draws,
+        steps,
+        series,
+        truncations=truncate,
+        chunks=chunk or (),
+        weights=checkpoint,
+    )
+    _print(measured.table(found))
+    print(f"\n{measured.legend(found)}")
+    if out is not None:
+        measured.write(found, out)
+        print(f"table and figure: {out}")
+    if found.interrupted:
+        print(f"interrupted after {found.draws} of {draws} draws", file=sys.stderr)
+        raise typer.Exit(130)
 
 
 @app.command(name="list")

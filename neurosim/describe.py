@@ -7,13 +7,14 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from neurosim import neurons, rules
+from neurosim.bptt import BPTT
 from neurosim.errors import CheckpointError
 from neurosim.network import Network, Population, Projection
 from neurosim.substrate import Substrate
 
 BUILT_IN: dict[str, type] = {
     name: getattr(module, name) for module in (neurons, rules) for name in module.__all__
-} | {"Substrate": Substrate}
+} | {"BPTT": BPTT, "Substrate": Substrate}
 
 
 def thing(value: Any) -> dict[str, Any] | None:

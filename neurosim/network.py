@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neurosim.errors import InputError, is_count, is_number, nearest, require
 from neurosim.local import ACTIVITY, arguments, scalar
-from neurosim.neurons import Linear, Tanh
+from neurosim.neurons import Linear, One, Tanh
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -75,8 +75,12 @@ class Projection:
         Steps a signal travels. 0 within a step (populations act in their order),
         1 for recurrent connections.
     gain : float
+        Factor on the initial weights.
+    initial : {"xavier", "orthogonal"}
         Initial weights are normal with Xavier's standard deviation
-        ``gain * sqrt(2 / (n_pre + n_post))``.
+        ``gain * sqrt(2 / (n_pre + n_post))``; or `gain` times a random orthogonal matrix,
+        which leaves the length of what passes through it alone (of a matrix that is not
+        square, the rows or columns are orthonormal).
 
     Raises
     ------
@@ -89,6 +93,7 @@ class Projection:
     post: str
     delay: int = 0
     gain: float = 1.0
+    initial: str = "xavier"
 
     def __post_init__(self) -> None:
         owner = f"Projection {self.name!r}"
@@ -96,6 +101,8 @@ class Projection:
         require(is_count(self.delay) and self.delay in (0, 1), owner, "delay", self.delay, "0 or 1")
         fine = is_number(self.gain) and self.gain >= 0
         require(fine, owner, "gain", self.gain, "a finite number >= 0")
+        fine = self.initial in ("xavier", "orthogonal")
+        require(fine, owner, "initial", self.initial, "'xavier' or 'orthogonal'")
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,9 @@ class Network:
             allowed = "None for the first population (the input) and a model for all others"
             where = f"neuron of population {population.name!r}"
             require(fine, "Network", where, population.neuron, allowed)
-            reached = i == 0 or any(p.post == population.name for p in self.projections)
+            # Who asks for no pre-activation needs no synapses.
+            alone = i == 0 or not _hears(population.neuron)
+            reached = alone or any(p.post == population.name for p in self.projections)
             require(reached, "Network", "population", population.name, "the post of a projection")
         for projection in self.projections:
             owner = f"Projection {projection.name!r}"
@@ -211,19 +220,31 @@ class Network:
         Returns
         -------
         dict of str to ndarray of float32, (n_post, n_pre)
-            Xavier normal for projections, the identity for decorrelation.
+            As their `initial` and `gain` say for projections, the identity for decorrelation.
         """
-        weights = {}
-        for projection in self.projections:
-            shape = self.shape(projection.name)
-            key = zlib.crc32(projection.name.encode())
-            generator = np.random.Generator(np.random.PCG64([self.seed, key]))
-            std = projection.gain * math.sqrt(2.0 / sum(shape))
-            weights[projection.name] = (std * generator.standard_normal(shape)).astype(np.float32)
+        weights = {
+            p.name: self.draw(p.name, self.shape(p.name), p.gain, p.initial)
+            for p in self.projections
+        }
         for population in self.populations:
             if population.decorrelation is not None:
                 weights[population.decorrelation] = np.eye(population.size, dtype=np.float32)
         return weights
+
+    def draw(
+        self, name: str, shape: tuple[int, int], gain: float, initial: str = "xavier"
+    ) -> NDArray[np.float32]:
+        """Draw a matrix ``(n_post, n_pre)``; it depends on the seed and its name alone."""
+        key = zlib.crc32(name.encode())
+        generator = np.random.Generator(np.random.PCG64([self.seed, key]))
+        if initial == "orthogonal":
+            # The signs make it uniform over all orthogonal matrices (Mezzadri 2007).
+            tall = generator.standard_normal((max(shape), min(shape)))
+            q, r = np.linalg.qr(tall)
+            q = gain * q * np.sign(np.diagonal(r))
+            return np.ascontiguousarray(q if shape[0] >= shape[1] else q.T, dtype=np.float32)
+        std = gain * math.sqrt(2.0 / sum(shape))
+        return (std * generator.standard_normal(shape)).astype(np.float32)
 
 
 def rnn(
@@ -235,6 +256,8 @@ def rnn(
     neuron: Any = None,
     gain: float = 1.0,
     input_gain: float = 1.0,
+    recurrent: str = "xavier",
+    bias: float = 0.0,
     seed: int = 0,
 ) -> Network:
     """The paper's network: input, one recurrent hidden population, linear readout.
@@ -249,18 +272,35 @@ def rnn(
     neuron : neuron model, optional
         Of the hidden population, `Tanh` by default.
     gain, input_gain : float
-        Factors on Xavier's standard deviation of R and of A.
+        Factors on the initial R and on the initial A.
+    recurrent : {"xavier", "orthogonal"}
+        What the initial R is, before `gain`; A and B are Xavier normal.
+    bias : float
+        Standard deviation of a bias that each hidden neuron has: a weight from a unit that is
+        always on, projection ``b``, which learns like any other. Without one a network of
+        tanh units is an odd function of its input. 0: there is no such unit.
     seed : int
         Of the initial weights.
 
     Returns
     -------
     Network
-        With projections ``A``, ``R``, ``B``, and ``D`` when decorrelated.
+        With projections ``A``, ``R``, ``B``, with a bias ``b``, and ``D`` when decorrelated.
+
+    Raises
+    ------
+    InputError
+        For a value outside what is allowed.
     """
+    fine = is_number(bias) and bias >= 0
+    require(fine, "rnn", "bias", bias, "a finite number >= 0")
+    xavier = math.sqrt(2.0 / (1 + n_hidden))
+    always_on = [Population("one", 1, One())] if bias else []
+    biases = [Projection("b", "one", "hidden", gain=bias / xavier)] if bias else []
     return Network(
         populations=(
             Population("input", n_inputs),
+            *always_on,
             Population(
                 "hidden",
                 n_hidden,
@@ -271,11 +311,19 @@ def rnn(
         ),
         projections=(
             Projection("A", "input", "hidden", gain=input_gain),
-            Projection("R", "hidden", "hidden", delay=1, gain=gain),
+            Projection("R", "hidden", "hidden", delay=1, gain=gain, initial=recurrent),
             Projection("B", "hidden", "output"),
+            *biases,
         ),
         seed=seed,
     )
+
+
+def _hears(neuron: Any) -> bool:
+    """Whether a neuron's activity depends on its pre-activation."""
+    activity = scalar(type(neuron), "activity")
+    assert activity is not None
+    return "a" in arguments(activity, ACTIVITY, type(neuron).__name__)
 
 
 def _is_name(value: Any) -> bool:

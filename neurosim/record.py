@@ -78,7 +78,8 @@ class Probe:
         owner, network = f"Probe {self.name!r}", plan.network
         populations = {p.name: p for p in network.populations}
         projections = {p.name for p in network.projections}
-        known = [*populations, *network.matrices]
+        shapes = plan.matrices()
+        known = [*populations, *shapes]
         if self.of not in known:
             raise InputError(f"{owner}: of = {self.of!r} does not exist; {nearest(self.of, known)}")
         fine = is_count(self.pass_) and 0 <= self.pass_ < plan.passes
@@ -92,7 +93,7 @@ class Probe:
             allowed = ("w",)
             if self.pass_ > 0 and self.of in projections and plan.options.reward != "local":
                 allowed += ("eligibility",)
-            size = network.shape(self.of)[0]
+            size = shapes[self.of][0]
         require(self.variable in allowed, owner, "variable", self.variable, f"one of {allowed}")
         if self.units is not None:
             _indices(self.units, size, owner, "units", f"None or a list of indices in [0, {size})")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ class Simulator:
     network : Network
         For example from `rnn`.
     rule : learning rule, optional
-        For example ``ANP(learning_rate=1e-4)``. None: projections do not learn.
+        For example ``ANP(learning_rate=1e-4)``; or `BPTT`, the referee, which runs on
+        engine "cpu", in one thread. None: projections do not learn.
     decorrelation : Decorrelation or LocalDecorrelation, optional
         How the decorrelating matrices learn. None: they stay what they are.
     substrate : Substrate, optional
@@ -80,7 +82,8 @@ class Simulator:
         check_rule(rule)
         check_decorrelation(decorrelation, network)
         self._plan = Plan(network, rule, decorrelation, substrate, int(batch), int(seed))
-        self._engine: Engine = find(engine)(self._plan, network.initial_weights(), int(threads))
+        make = find(engine, rule)
+        self._engine: Engine = make(self._plan, self._plan.initial_weights(), int(threads))
         self._step = 0
 
     # ------------------------------------------------------------- description
@@ -284,7 +287,7 @@ class Simulator:
         engine.finish()
         return Record(
             loss=progress.loss,
-            reward=self._rewards(progress) if learn and plan.learns else {},
+            reward=self._rewards(progress) if learn and plan.comparisons else {},
             outputs=progress.outputs if outputs else None,
             probes=sampler.result(),
             events=progress.events,
@@ -365,13 +368,15 @@ class Simulator:
         arrays, saved = checkpoint.read(path)
         if saved.get("kind") != "simulator":
             raise CheckpointError(f"{path}: kind = {saved.get('kind')!r} must be 'simulator'")
+        with _whole(path):
+            rule = describe.to_thing(saved["rule"], known)
         if engine is not None:
-            find(engine)  # a wrong name is the caller's mistake, not the file's
+            find(engine, rule)  # a wrong name is the caller's mistake, not the file's
         check_threads(threads)
-        try:
+        with _whole(path):
             sim = cls(
                 describe.to_network(saved["network"], known),
-                rule=describe.to_thing(saved["rule"], known),
+                rule=rule,
                 decorrelation=describe.to_thing(saved["decorrelation"], known),
                 substrate=describe.to_thing(saved["substrate"], known),
                 batch=saved["batch"],
@@ -382,8 +387,15 @@ class Simulator:
             sim._engine.set_weights(matching(arrays, "weights/", sim._engine.weights()))
             sim._engine.set_state(matching(arrays, "state/", sim._engine.state()))
             sim._step = operator.index(saved["step"])
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise CheckpointError(
-                f"{path}: incomplete ({type(error).__name__}: {error})"
-            ) from error
         return sim
+
+
+@contextmanager
+def _whole(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Blame the file for what is missing or wrong in it."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise CheckpointError(f"{path}: incomplete ({type(error).__name__}: {error})") from error

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
 from neurosim.errors import CheckpointError, DivergenceError, InputError, is_count, require
+from neurosim.network import Network
 from neurosim.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -54,10 +55,13 @@ class History:
     interrupted : bool
         Whether Ctrl-C ended the training. The simulator has then learned from a
         part of an epoch that is not in here.
+    simulator : Simulator or None
+        What was trained; None if the history was read from a file.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     interrupted: bool = False
+    simulator: Simulator | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -116,10 +120,12 @@ class History:
 
 
 def train(
-    sim: Simulator,
+    sim: Simulator | Network,
     task: TaskLike,
     epochs: int = 50,
     *,
+    rule: Any = None,
+    decorrelation: Any = None,
     history: History | None = None,
     on_epoch: Callable[[History], None] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -133,11 +139,16 @@ def train(
 
     Parameters
     ----------
-    sim : Simulator
+    sim : Simulator or Network
     task : task
         For example from the package `tasks`.
     epochs : int
         Epochs altogether, those in `history` included.
+    rule, decorrelation : optional
+        Learn by these, in a simulator made for it: ``history.simulator``. Of a network it
+        has as many replicas as the task's `batch` (or one) and the network's seed. Of a
+        simulator, which stays as it is, it has everything else, the weights as they are
+        now included. Without: the simulator that is given is trained.
     history : History, optional
         What was trained before: numbering goes on from there. With the simulator of
         the same moment, the outcome equals never having stopped, bit for bit.
@@ -164,8 +175,12 @@ def train(
     To go on after an interruption, load ``sim = Simulator.load(path)`` and give
     ``history=History.load(path)``.
     """
+    if rule is not None or decorrelation is not None:
+        sim = _made_for(sim, task, rule, decorrelation)
+    require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator; with rule, or a Network")
+    assert isinstance(sim, Simulator)
     _check(sim, task, epochs)
-    history = History() if history is None else History(list(history.rows))
+    history = History(list(history.rows) if history is not None else [], simulator=sim)
     with _Bar(progress, epochs, history.epoch) as bar:
         try:
             for epoch in range(len(history), epochs + 1):
@@ -178,6 +193,26 @@ def train(
         except KeyboardInterrupt:
             history.interrupted = True
     return history
+
+
+def _made_for(sim: Any, task: Any, rule: Any, decorrelation: Any) -> Simulator:
+    """Make the simulator in which a network, or that of another simulator, learns by a rule."""
+    if isinstance(sim, Network):
+        batch = getattr(task, "batch", 1)
+        return Simulator(sim, rule, decorrelation, batch=batch, seed=sim.seed)
+    require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator or a Network")
+    made = Simulator(
+        sim.network,
+        sim.rule if rule is None else rule,
+        sim.decorrelation if decorrelation is None else decorrelation,
+        sim.substrate,
+        sim.batch,
+        sim.engine,
+        sim.seed,
+        sim.threads,
+    )
+    made.weights = {name: w for name, w in sim.weights.items() if name in made.weights}
+    return made
 
 
 def _epoch(sim: Simulator, task: TaskLike, epoch: int, bar: _Bar) -> dict[str, Any]:
@@ -227,8 +262,7 @@ def _diverged(sim: Simulator) -> DivergenceError:
     return DivergenceError(name, sim.step, largest[name])
 
 
-def _check(sim: Any, task: Any, epochs: Any) -> None:
-    require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator")
+def _check(sim: Simulator, task: Any, epochs: Any) -> None:
     fine = all(callable(getattr(task, name, None)) for name in ("train", "test", "score"))
     fine = fine and not isinstance(task, type)
     allowed = "a task: an object with train(epoch), test() and score(outputs, targets)"

@@ -145,7 +145,17 @@ def test_divergence_names_the_last_checkpoint(neurosim):
     ("what", "words"),
     [
         ("tasks", ["copying", "mackey_glass", "weather", "tasks:Weather"]),
-        ("rules", ["ANP: 2 passes", "NP", "WP", "own noise  must be known", "LocalDecorrelation"]),
+        (
+            "rules",
+            [
+                "ANP: 2 passes",
+                "NP",
+                "WP",
+                "own noise  must be known",
+                "LocalDecorrelation",
+                "BPTT: 1 pass; not local",
+            ],
+        ),
         ("configs", ["quickstart", "paper/copying_dnp"]),
         ("engines", ["cpu", "objects"]),
     ],

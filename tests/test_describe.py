@@ -34,6 +34,8 @@ def through_json(described):
         ns.ANP({"A": 1e-3, "B": 2e-3}, window=5, resync_every=10, pairs=2, reward="global"),
         ns.NP(learning_rate=1e-3, distribution="rademacher", reward="return_to_go"),
         ns.WP(learning_rate=1e-3, schedule="sequence"),
+        ns.BPTT(1e-3, truncate=2, optimiser="momentum"),
+        ns.BPTT({"A": 1e-3}, chunk=5, schedule="sequence"),
         ns.Decorrelation(1e-4),
         ns.LocalDecorrelation(1e-4),
         ns.Tanh(tau=2.5),

@@ -61,6 +61,8 @@ def test_a_population_refuses(arguments, said):
         (("P", "a", "b", 0, math.nan), r"Projection 'P': gain = nan must be a finite number >= 0"),
         (("P", "a", "b", 0, math.inf), r"Projection 'P': gain = inf must be a finite number >= 0"),
         (("P", "a", "b", 0, "1"), r"Projection 'P': gain = '1' must be a finite number >= 0"),
+        (("P", "a", "b", 0, 1.0, "ones"), r"'P': initial = 'ones' must be 'xavier' or 'orthogonal"),
+        (("P", "a", "b", 0, 1.0, None), r"Projection 'P': initial = None must be 'xavier' or"),
     ],
 )
 def test_a_projection_refuses(arguments, said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -10,9 +11,10 @@ from numba import types
 
 import neurosim as ns
 from neurosim.engines.compile import adapted
-from neurosim.local import ACTIVITY
+from neurosim.local import ACTIVITY, SLOPE, scalar
 
 MODELS = [ns.Tanh, ns.ReLU, ns.Linear]
+EVERY = [*MODELS, ns.One]
 VALUES = [-30.0, -1.5, -0.1, 0.0, 0.2, 1.0, 30.0]
 FUNCTION = {ns.Tanh: math.tanh, ns.ReLU: lambda a: max(a, 0.0), ns.Linear: lambda a: a}
 
@@ -38,7 +40,7 @@ def test_a_constant_input_is_reached_with_the_time_constant(model):
     assert x == pytest.approx(FUNCTION[model](0.5) * (1 - 0.8**5))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", EVERY)
 @pytest.mark.parametrize("tau", [0, 0.99, -2, math.nan, math.inf, "2", None, True])
 def test_a_time_constant_is_at_least_one_step(model, tau):
     said = rf"{model.__name__}: tau = .* must be a finite number of steps >= 1"
@@ -46,7 +48,7 @@ def test_a_time_constant_is_at_least_one_step(model, tau):
         model(tau=tau)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", EVERY)
 def test_models_are_frozen_values(model):
     assert model().tau == 1.0
     assert model(tau=2) == model(tau=2) != model()
@@ -54,11 +56,48 @@ def test_models_are_frozen_values(model):
         model().tau = 3
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", EVERY)
 def test_compiled_for_float32_they_return_float32(model):
     function = adapted(model.activity, ACTIVITY, model.__name__)
     function.compile((types.float32,) * 4)
-    assert [s.return_type for s in function.nopython_signatures] == [types.float32]
+    assert {s.return_type for s in function.nopython_signatures} == {types.float32}
+
+
+@pytest.mark.parametrize("tau", [1.0, 2.5])
+@pytest.mark.parametrize("a", [-30.0, -1.5, -0.1, 0.2, 1.0, 30.0])
+@pytest.mark.parametrize("model", EVERY)
+def test_the_slope_is_the_derivative_of_the_activity_leak_included(model, a, tau):
+    leak, h = 1 / tau, 1e-6
+    asked = handed(model.activity, a=None, x=-0.3, leak=leak, keep=1 - leak)
+    above, below = (model.activity(**asked(value)) for value in (a + h, a - h))
+    slope = model.slope(**handed(model.slope, a=None, leak=leak)(a))
+    assert slope == pytest.approx((above - below) / (2 * h), abs=1e-8)
+
+
+def handed(function, **local):
+    """Of what there is, what a function asks for, with some pre-activation."""
+    names = inspect.signature(function).parameters
+    return lambda a: {name: a if name == "a" else local[name] for name in names}
+
+
+def test_slopes_where_there_are_corners():
+    assert ns.ReLU.slope(0.0, 0.5) == 0
+    assert ns.ReLU.slope(1e-9, 0.5) == 0.5
+    assert ns.Tanh.slope(0.0, 0.25) == 0.25
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_compiled_for_float32_slopes_return_float32(model):
+    function = adapted(scalar(model, "slope"), SLOPE, model.__name__)
+    function.compile((types.float32,) * 2)
+    assert {s.return_type for s in function.nopython_signatures} == {types.float32}
+
+
+@pytest.mark.parametrize("tau", [1.0, 3.0])
+def test_one_is_always_one(tau):
+    leak = np.float32(1 / tau)
+    assert ns.One.activity(leak, np.float32(1 - 1 / tau)) == pytest.approx(1.0, abs=1e-7)
+    assert ns.One(tau=tau).slope(leak) == 0
 
 
 @pytest.mark.parametrize("engine", ["objects"])

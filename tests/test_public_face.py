@@ -73,7 +73,8 @@ def test_every_public_name_exists_and_says_what_it_is(name):
 
 def test_public_names_are_listed_once_and_in_order():
     assert sorted(set(ns.__all__)) == sorted(ns.__all__)
-    assert {"ANP", "NP", "WP", "Simulator", "rnn", "train", "Probe"} <= set(ns.__all__)
+    names = {"ANP", "NP", "WP", "BPTT", "bptt", "Simulator", "rnn", "train", "Probe"}
+    assert names <= set(ns.__all__)
 
 
 def test_a_name_that_does_not_exist():
@@ -95,6 +96,11 @@ def test_the_version_is_the_packages():
             "numba pandas matplotlib pydantic tasks",
         ),
         ("import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1))", "pandas matplotlib pydantic"),
+        (
+            "import neurosim as ns; net = ns.rnn(1, 2, 1); "
+            "ns.Simulator(net, ns.BPTT(1e-3)).run([[[1]]], [[[1]]])",
+            "numba pandas matplotlib pydantic tasks",
+        ),
     ],
 )
 def test_importing_loads_nothing_heavy(statement, absent):

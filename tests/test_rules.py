@@ -134,10 +134,10 @@ def test_no_function_always_answers_nothing():
     function = adapted(None, NEURON, "WP")
 
     @njit(**OUTER)
-    def call(a, b, c, d):
-        return function(a, b, c, d)
+    def call(a, b, c, d, e, f):
+        return function(a, b, c, d, e, f)
 
-    assert call(1.0, 2.0, 3.0, 4.0) == 0
+    assert call(1.0, 2.0, 3.0, 4.0, 5.0, 6.0) == 0
 
 
 # ---------------------------------------------------------- rules of one's own
@@ -166,7 +166,7 @@ def test_a_rule_with_helpers_learns_what_they_say():
         (Nosy(1e-3), r"Nosy: neuron\(\) asks for 'loss', which is not local to it; .*: a, a_pert"),
         (NosyReward(1e-3), r"NosyReward: reward\(\) asks for 'weights', .*: delta_loss, power, n"),
         (NosySynapse(1e-3), r"NosySynapse: synapse\(\) asks for 'post', .*: pre, signal, noise"),
-        (OnePass(1e-3), r"OnePass: passes = 1 must be 2: a baseline and a perturbed pass"),
+        (OnePass(1e-3), r"OnePass: reward\(\) asks for 'delta_loss', but with passes = 1 there"),
         (Silent(1e-3), r"Simulator: rule = Silent.* must be an instance of a rule, .* synapse\(\)"),
         (ns.ANP, r"Simulator: rule = <class .*ANP'> must be an instance of a rule"),
         ("ANP", r"Simulator: rule = 'ANP' must be an instance of a rule"),

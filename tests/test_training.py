@@ -43,7 +43,11 @@ def simulator(**changes):
 
 
 def same_weights(a, b):
-    return all(np.array_equal(a.weights[name], b.weights[name]) for name in a.weights)
+    return same_weights_as(a, b.weights)
+
+
+def same_weights_as(sim, weights):
+    return all(np.array_equal(w, weights[name]) for name, w in sim.weights.items())
 
 
 def without_seconds(history):
@@ -157,6 +161,84 @@ def test_plot_is_logarithmic():
     assert ax.get_yscale() == "log"
     assert ax.get_xlabel() == "epoch"
     assert len(ax.lines) == 2
+
+
+# --------------------------------------------------------- by a rule that is given
+
+
+LEARNERS = {"bptt": ns.BPTT(1e-2, chunk=3), "np": ns.NP(1e-2)}
+
+
+@pytest.mark.parametrize("rule", LEARNERS.values(), ids=LEARNERS)
+def test_a_network_learns_by_a_rule(rule):
+    net, task = ns.rnn(1, 5, 1, decorrelate=True, seed=7), Sines()
+    task.batch = BATCH
+    history = ns.train(
+        net, task, 2, rule=rule, decorrelation=ns.Decorrelation(1e-3), progress=False
+    )
+    by_hand = ns.Simulator(net, rule, ns.Decorrelation(1e-3), batch=BATCH, seed=7)
+    expected = ns.train(by_hand, Sines(), 2, progress=False)
+    assert repr(history.simulator) == repr(by_hand)
+    assert same_weights(history.simulator, by_hand)
+    pd.testing.assert_frame_equal(without_seconds(history), without_seconds(expected))
+
+
+def test_a_task_without_a_batch_gets_one_replica():
+    history = ns.train(ns.rnn(1, 5, 1), Sines(), 0, rule=ns.BPTT(1e-2), progress=False)
+    assert history.simulator.batch == 1
+
+
+@pytest.mark.parametrize("rule", LEARNERS.values(), ids=LEARNERS)
+def test_the_network_of_a_simulator_learns_by_another_rule(rule):
+    sim, task = simulator(), Sines()
+    sim.run(*(values[:, :BATCH] for values in task.train()))
+    before, step = sim.weights, sim.step
+    history = ns.train(sim, task, 2, rule=rule, progress=False)
+    trained = history.simulator
+    assert (trained.rule, trained.decorrelation) == (rule, sim.decorrelation)
+    assert (trained.batch, trained.seed, trained.network) == (BATCH, 3, sim.network)
+    assert same_weights_as(sim, before), "the one that was given stays as it is"
+    assert sim.step == step
+    by_hand = simulator(rule=rule)
+    by_hand.weights = before
+    ns.train(by_hand, Sines(), 2, progress=False)
+    assert same_weights(trained, by_hand)
+
+
+def test_only_another_decorrelation_may_be_given_too():
+    sim = simulator()
+    history = ns.train(sim, Sines(), 0, decorrelation=ns.LocalDecorrelation(1e-4), progress=False)
+    assert (history.simulator.rule, history.simulator.decorrelation) == (
+        sim.rule,
+        ns.LocalDecorrelation(1e-4),
+    )
+
+
+def test_without_a_rule_the_simulator_itself_is_trained():
+    sim = simulator()
+    assert ns.train(sim, Sines(), 1, progress=False).simulator is sim
+
+
+def test_learning_by_a_rule_goes_on_from_a_checkpoint(tmp_path):
+    path, rule = tmp_path / "run.npz", ns.BPTT(1e-2, truncate=2)
+    whole = ns.train(simulator(), Sines(), 3, rule=rule, progress=False)
+    ns.train(simulator(), Sines(), 1, rule=rule, checkpoint=path, progress=False)
+    sim, history = ns.Simulator.load(path), ns.History.load(path)
+    assert history.simulator is None
+    resumed = ns.train(sim, Sines(), 3, history=history, progress=False)
+    assert same_weights(resumed.simulator, whole.simulator)
+
+
+@pytest.mark.parametrize("given", [{}, {"rule": ns.BPTT(1e-2)}])
+@pytest.mark.parametrize("sim", [None, Sines(), ns.Simulator])
+def test_what_cannot_be_trained_is_refused(sim, given):
+    with pytest.raises(ns.InputError, match=r"train: sim = .* must be a Simulator"):
+        ns.train(sim, Sines(), 1, **given)
+
+
+def test_a_network_needs_a_rule():
+    with pytest.raises(ns.InputError, match="a Simulator; with rule, or a Network"):
+        ns.train(ns.rnn(1, 5, 1), Sines(), 1)
 
 
 def test_silent_away_from_a_terminal(capsys):

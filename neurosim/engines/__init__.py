@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from neurosim.bptt import BPTT
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import Plan
 from neurosim.errors import InputError, nearest
@@ -14,14 +17,23 @@ ENGINES = {
 __all__ = ["ENGINES", "Engine", "Plan", "Progress", "find"]
 
 
-def find(name: str) -> type[Engine]:
-    """Find an engine by name; it is imported only now.
+def find(name: str, rule: Any = None) -> type[Engine]:
+    """Find an engine by its name and by what it is to learn by; it is imported only now.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is none of that name, or it cannot run this rule.
     """
+    if isinstance(rule, BPTT) and name in list(ENGINES):
+        if name != "cpu":
+            raise InputError(
+                f"Simulator: engine = {name!r} cannot run {type(rule).__name__}: it is made of "
+                f"what is local, and that is not; use engine = 'cpu'"
+            )
+        from neurosim.engines.referee import RefereeEngine
+
+        return RefereeEngine
     if name == "cpu":
         from neurosim.engines.cpu import CpuEngine
 

@@ -10,7 +10,8 @@ from neurosim.engines.tables import CHUNK, Due, Scratch
 from neurosim.engines.tiles import REPLICAS
 from neurosim.engines.vectors import WIDTH, widely
 
-OVER, WRITE, CLOCK, TURN = Due.OVER, Due.WRITE, Due.CLOCK, Due.TURN
+OVER, WRITE, CLOCK = Due.OVER, Due.WRITE, Due.CLOCK
+TURN, UPDATES = Due.TURN, Due.UPDATES
 CHANGE, NOTHING, DRAWN = Scratch.CHANGE, Scratch.NOTHING, Scratch.DRAWN
 PLANE = CHUNK // 4 * WIDTH  # see `neurosim.engines.draws.draw_weights`
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -43,18 +44,20 @@ def adapt(system, scratch, words, q, panel, panels, begin, end, ago):
     kernels, passes, projections = system.kernels, system.passes, system.projections
     populations, memory = system.populations, system.memory
     pre, post, batch = projections.pre[q], projections.post[q], passes.batch
-    pairs, lanes, rows = memory.signal.shape[0], memory.s.shape[0], memory.s.shape[1]
+    pairs, lanes, rows = memory.signal.shape[1], memory.s.shape[0], memory.s.shape[1]
     rate, size = projections.rate[q], populations.size[pre] * WIDTH
     if not rate > 0:
         return
     row, at = populations.start[post] + panel * WIDTH, projections.start[q] + panel * size
     sent, of = memory.sent[turn(memory, projections.delay[q] + ago)], populations.start[pre] * lanes
-    scale, weights, perturbed = rate / np.float32(pairs), memory.weights, projections.perturbed[q]
+    scale, weights = rate / np.float32(populations.lessons[post] * batch), memory.weights
+    perturbed, signals = projections.perturbed[q], signals_of(system, q)
     drawn = scratch[DRAWN] if perturbed else scratch[NOTHING]
     local = populations.credit[post] == LOCAL and passes.schedule == 0
-    if not (local and pairs == batch and batch in REPLICAS):
+    plain = local and passes.optimiser == 0 and not passes.traces
+    if not (plain and pairs == batch and batch in REPLICAS):
         for i in range(panels):
-            gather(system, scratch, drawn, words, q, panel + i, begin, end, sent, of, scale)
+            gather(system, scratch, drawn, words, q, panel + i, begin, end, sent, of, scale / rate)
         return
     # Most often changes can go to the weights at once.
     for i in range(0, panels, 1 if perturbed else panels):
@@ -65,7 +68,7 @@ def adapt(system, scratch, words, q, panel, panels, begin, end, ago):
             (
                 weights, at + i * size, weights, at + i * size, size, 1 if perturbed else panels,
                 -scale, begin, end, batch, sent, of, lanes, drawn, PLANE, memory.signal,
-                row + i * WIDTH, rows, memory.forming, post * pairs,
+                signals + row + i * WIDTH, rows, memory.forming, post * pairs,
             ),
         )  # fmt: skip
 
@@ -76,33 +79,48 @@ def gather(system, scratch, drawn, words, q, panel, begin, end, sent, of, scale)
     kernels, passes, projections = system.kernels, system.passes, system.projections
     populations, memory = system.populations, system.memory
     post, batch, over = projections.post[q], passes.batch, memory.due[OVER]
-    pairs, lanes, rows = memory.signal.shape[0], memory.s.shape[0], memory.s.shape[1]
+    pairs, lanes, rows = memory.signal.shape[1], memory.s.shape[0], memory.s.shape[1]
     row, credit = populations.start[post] + panel * WIDTH, populations.credit[post]
+    signals, first = signals_of(system, q) + row, populations.first_lesson[post]
     at = projections.start[q] + panel * populations.size[projections.pre[q]] * WIDTH
     n = (end - begin) * WIDTH
     here, origin, change = at + begin * WIDTH, -begin * WIDTH, scratch[CHANGE, :n]
     clear(change)
-    for k in range(pairs // batch):
+    for k in range(first, first + populations.lessons[post]):
         if projections.perturbed[q]:
             draw_again(system, drawn, words, q, k, panel, begin, end)
         c = k * batch
+        if passes.traces:
+            for b in range(batch):
+                invoke(
+                    kernels.trace,
+                    (
+                        change, memory.eligibility[c + b], at, begin, end, sent, of + b, lanes,
+                        drawn, PLANE, memory.signal, signals + (c + b) * rows, memory.forming,
+                        post * pairs + c + b, memory.feedback, row + b * rows,
+                        populations.keep[post],
+                    ),
+                )  # fmt: skip
+            continue
         if credit == LOCAL:
             invoke(
                 kernels.absorb,
                 (
                     change, origin, change, origin, 0, 1, ONE, begin, end, batch, sent, of,
-                    lanes, drawn, PLANE, memory.signal, row + c * rows, rows, memory.forming,
-                    post * pairs + c,
+                    lanes, drawn, PLANE, memory.signal, signals + c * rows, rows,
+                    memory.forming, post * pairs + c,
                 ),
             )  # fmt: skip
             continue
         for b in range(batch):
             trace = memory.eligibility[c + b]
+            if passes.decay != ONE:
+                fade(trace[here : here + n], passes.decay)
             invoke(
                 kernels.absorb,
                 (
                     trace, at, trace, at, 0, 1, ONE, begin, end, 1, sent, of + b, lanes, drawn,
-                    PLANE, memory.signal, row + (c + b) * rows, rows, memory.forming,
+                    PLANE, memory.signal, signals + (c + b) * rows, rows, memory.forming,
                     post * pairs + c + b,
                 ),
             )  # fmt: skip
@@ -110,15 +128,47 @@ def gather(system, scratch, drawn, words, q, panel, begin, end, sent, of, scale)
                 add_scaled(change, memory.credited[post, c + b], trace[here : here + n])
             if over:
                 clear(trace[here : here + n])
-    weights = memory.weights[here : here + n]
     if passes.schedule == 0:
-        add_scaled(weights, -scale, change)
+        write(system, q, here, change, scale)
     else:
         owed = memory.owed[here : here + n]
         add_scaled(owed, ONE, change)
         if memory.due[WRITE]:
-            add_scaled(weights, -scale, owed)
+            write(system, q, here, owed, scale)
             clear(owed)
+
+
+@loop
+def write(system, q, here, change, scale):
+    """Change weights by what is called for, as the optimiser makes of it."""
+    passes, memory, n = system.passes, system.memory, change.size
+    weights, rate = memory.weights[here : here + n], system.projections.rate[q]
+    if passes.optimiser == 0:
+        add_scaled(weights, -rate * scale, change)
+        return
+    invoke(
+        system.kernels.optimise,
+        (
+            weights, memory.first[here : here + n], memory.second[here : here + n], change, n,
+            scale, rate, passes.beta1, 1.0 - passes.beta1, passes.beta2, 1.0 - passes.beta2,
+            memory.unbias, passes.epsilon,
+        ),
+    )  # fmt: skip
+
+
+@loop
+def signals_of(system, q):
+    """Where in ``Memory.signal`` the signals for a projection begin."""
+    signal = system.memory.signal
+    return (1 + q) * signal.shape[1] * signal.shape[2] if system.passes.normalise > 0 else 0
+
+
+@loop
+def fade(values, factor):
+    """Multiply numbers by a factor."""
+    widely()
+    for i in range(values.size):
+        values[i] *= factor
 
 
 @loop

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neurosim.local import ACTIVITY, arguments
+import numpy as np
+
+from neurosim.local import ACTIVITY, SLOPE, arguments, scalar
 
 
-def knowing_only(function: Callable[..., Any] | None, known: dict[str, str], owner: str) -> Any:
+def stored(weight: float) -> float:
+    """A weight as the chip stores it, in float32; so that saving one loses nothing."""
+    return float(np.float32(weight))
+
+
+def knowing_only(function: Callable[..., Any] | None, known: Mapping[str, str], owner: str) -> Any:
     """Wrap a scalar function so that it is handed what it asks for and nothing else."""
     if function is None:
         return lambda **_: 0.0
@@ -36,11 +43,15 @@ class Neuron:
         self.noise: dict[tuple[int, int], float] = {}
         self.signal: dict[tuple[int, int], float] = {}
         self.retrograde: dict[int, float] = {}
+        self.slope: dict[int, float] = {}
+        self.feedback: dict[int, float] = {}
         self.axon: list[Synapse] = []
         self.outlet: list[DecorrelatingSynapse] = []
+        self.errors: list[FeedbackSynapse] = []
         if model is not None:
             owner = type(model).__name__
             self.activity = knowing_only(model.activity, ACTIVITY, owner)
+            self.derivative = knowing_only(scalar(type(model), "slope"), SLOPE, owner)
             self.leak = 1.0 / getattr(model, "tau", 1.0)
 
     def fire(self, lane: int) -> None:
@@ -68,6 +79,8 @@ class Synapse:
         self.noise: dict[int, float] = {}
         self.eligibility: dict[tuple[int, int], float] = {}
         self.owed = 0.0
+        self.first = 0.0
+        self.second = 0.0
         pre.axon.append(self)
 
     def accept(self, event: Event) -> None:
@@ -90,3 +103,11 @@ class DecorrelatingSynapse:
     def __init__(self, pre: Neuron, post: Neuron) -> None:
         self.pre, self.post, self.weight = pre, post, 0.0
         pre.outlet.append(self)
+
+
+class FeedbackSynapse:
+    """A synapse by which a neuron hears the error of an output."""
+
+    def __init__(self, output: Neuron, post: Neuron) -> None:
+        self.output, self.post, self.weight = output, post, 0.0
+        post.errors.append(self)

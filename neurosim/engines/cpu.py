@@ -56,27 +56,59 @@ class CpuEngine(Engine):
         start = int(self._populations.start[index])
         return slice(start, start + int(self._populations.size[index]))
 
+    def _lay(self, name: str, matrix: Any, values: NDArray[np.float32] | None = None) -> None:
+        """Overwrite a matrix, or the part of `values` that lies like it."""
+        n_post, n_pre = self.plan.network.shape(name)
+        padded = np.zeros((panels(n_post) * WIDTH, n_pre), dtype=np.float32)
+        padded[:n_post] = matrix
+        by_panel = padded.reshape(-1, WIDTH, n_pre).transpose(0, 2, 1)
+        self._panels(name, values)[:, :n_pre] = by_panel
+
     def weights(self) -> Weights:
         self.finish()
-        return {name: self._matrix(name) for name in self.plan.network.matrices}
+        found = {name: self._matrix(name) for name in self.plan.network.matrices}
+        for name, population in self.plan.feedback.items():
+            rows = self._memory.feedback_weights[:, self._units(population.name)]
+            found[name] = rows.T.copy()
+        return found
 
     def set_weights(self, weights: Weights) -> None:
         self.finish()
         for name in self.plan.network.matrices:
-            n_post, n_pre = self.plan.network.shape(name)
-            padded = np.zeros((panels(n_post) * WIDTH, n_pre), dtype=np.float32)
-            padded[:n_post] = weights[name]
-            by_panel = padded.reshape(-1, WIDTH, n_pre).transpose(0, 2, 1)
-            self._panels(name)[:, :n_pre] = by_panel
+            self._lay(name, weights[name])
+        for name, population in self.plan.feedback.items():
+            rows = self._memory.feedback_weights[:, self._units(population.name)]
+            rows[...] = weights[name].T
+
+    def _remembered(self) -> dict[tuple[str, str], NDArray[np.float32]]:
+        """What the optimiser remembers: by projection and memory, all that lies like weights."""
+        if not len(self._memory.first):
+            return {}
+        names = [p.name for p in self.plan.network.projections]
+        memories = {"first": self._memory.first, "second": self._memory.second}
+        return {(name, key): values for name in names for key, values in memories.items()}
 
     def state(self) -> dict[str, Any]:
-        return {
+        self.finish()
+        found = {
             f"{p.name}.{variable}": getattr(self._memory, variable)[:, self._units(p.name)].copy()
             for p in self.plan.network.populations
             for variable in ("x", "s")
         }
+        remembered = self._remembered()
+        if remembered:
+            updates = float(self._memory.due[Due.UPDATES])
+            found["optimiser.updates"] = np.array([updates])  # beyond 2**24 float32 cannot count
+        for (name, key), values in remembered.items():
+            found[f"{name}.{key}"] = self._matrix(name, values)
+        return found
 
     def set_state(self, state: dict[str, Any]) -> None:
+        remembered = self._remembered()
+        if remembered:
+            self._memory.due[Due.UPDATES] = int(state["optimiser.updates"][0])
+        for (name, key), values in remembered.items():
+            self._lay(name, state[f"{name}.{key}"], values)
         for p in self.plan.network.populations:
             for variable in ("x", "s"):
                 values = state[f"{p.name}.{variable}"]
@@ -87,7 +119,8 @@ class CpuEngine(Engine):
         if variable in ("noise", "signal", "eligibility"):
             pass_ = self.plan.comparison_of(pass_)  # these have rows per comparison
         lanes = slice(pass_ * self.plan.batch, (pass_ + 1) * self.plan.batch)
-        values = getattr(self._memory, variable)[lanes]
+        held = getattr(self._memory, variable)
+        values = (held[0] if variable == "signal" else held)[lanes]
         if variable == "eligibility":
             self.finish()
             if not len(values):  # credit is local everywhere: nobody keeps eligibilities

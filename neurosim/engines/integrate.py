@@ -41,7 +41,8 @@ def integrate(
     at_once = (
         lanes == 2 and memory.due[PROJECTIONS] and passes.batch == 1 and projections.rate[q] > 0
         and populations.credit[post] == LOCAL and passes.schedule == 0
-        and not projections.perturbed[q]
+        and not projections.perturbed[q] and passes.optimiser == 0
+        and not passes.traces and not passes.normalise > 0
     )  # fmt: skip
     group, columns = portion(lanes, n)
     groups = (stop - first + group - 1) // group
@@ -94,10 +95,12 @@ def perturbed_products(
         system.memory,
     )
     lanes, rows, batch = memory.a.shape[0], memory.a.shape[1], passes.batch
+    post = projections.post[q]
+    first, lessons = system.populations.first_lesson[post], system.populations.lessons[post]
     drawn, noisy, size, n = scratch[DRAWN], scratch[NOISY], n_pre * WIDTH, end - begin
     for pass_ in range(passes.passes):
         k, some = passes.comparison[pass_], (pass_ * batch, (pass_ + 1) * batch)
-        if k < 0:
+        if not first <= k < first + lessons:  # -1 is the baseline's
             invoke(
                 kernels.multiply,
                 (

@@ -15,7 +15,22 @@ from neurosim.engines.compile import Kernel, adapted
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.plan import Plan
 from neurosim.engines.vectors import widely
-from neurosim.local import ACTIVITY, DECORRELATION, NEURON, REWARD, SYNAPSE, scalar
+from neurosim.local import (
+    ACTIVITY,
+    DECORRELATION,
+    FEEDBACK,
+    FIRST,
+    NEURON,
+    REWARD,
+    SECOND,
+    SLOPE,
+    STEP,
+    SYNAPSE,
+    TRACE,
+    TRACED,
+    scalar,
+)
+from neurosim.optimisers import OPTIMISERS
 
 
 class Kernels(NamedTuple):
@@ -34,19 +49,30 @@ class Kernels(NamedTuple):
     neuron: int
     absorb: int
     visit: int
+    trace: int  # what `absorb` is where synapses keep traces
+    optimise: int
+    mend: int  # feedback weights
     absorb_outlets: int
     activity: NDArray[np.int64]  # one for each neuron model
+    slope: NDArray[np.int64]  # likewise
     work: int = 0  # of the loops; known when the rest is
+
+
+ZERO = np.float32(0)
 
 
 def kernels(plan: Plan) -> Kernels:
     """Compile what a plan needs, or find it on disk; what it never calls is 0."""
-    rule, decorrelation = type(plan.rule), type(plan.decorrelation)
+    rule: Any = type(plan.rule)
+    decorrelation = type(plan.decorrelation)
     network = plan.network
-    learns, decorrelates = plan.learns, plan.decorrelation is not None
+    learns, decorrelates = plan.learns and plan.local, plan.decorrelation is not None
+    traces, at_once = learns and plan.traces, learns and not plan.traces
     normal = plan.distribution == noise.NORMAL
     noisy_weights = any(plan.perturbs(p) for p in network.projections)
     noisy_neurons = any(plan.perturbs(p) for p in network.populations)
+    optimises = learns and plan.options.optimiser != "sgd"
+    slopes = learns and plan.asks("neuron", "slope")
     fill, weights = ("fill_normal", "weight_normals") if normal else ("fill_signs", "weight_signs")
     return Kernels(
         multiply=_entry("multiply"),
@@ -60,10 +86,14 @@ def kernels(plan: Plan) -> Kernels:
         copy_rows=_entry("copy_rows"),
         reward=_of(rule, "reward").entry if learns else 0,
         neuron=_of(rule, "neuron").entry if learns else 0,
-        absorb=_of(rule, "synapse").entry if learns else 0,
-        visit=_of(rule, "visit").entry if learns and plan.batch == 1 else 0,
+        absorb=_of(rule, "synapse").entry if at_once else 0,
+        visit=_of(rule, "visit").entry if at_once and plan.batch == 1 else 0,
+        trace=_traced(rule, fingerprint([rule.trace, rule.synapse])).entry if traces else 0,
+        optimise=_optimiser(plan.options.optimiser).entry if optimises else 0,
+        mend=_of(rule, "feedback_synapse").entry if learns and plan.learns_feedback else 0,
         absorb_outlets=_of(decorrelation, "synapse", outlets=True).entry if decorrelates else 0,
         activity=np.array([_of(model, "activity").entry for model in models(plan)]),
+        slope=np.array([_of(model, "slope").entry if slopes else 0 for model in models(plan)]),
     )
 
 
@@ -116,6 +146,8 @@ def _around(owner: type, name: str, outlets: bool, function: Any, version: str) 
         "synapse": SYNAPSE,
         "visit": SYNAPSE,
         "activity": ACTIVITY,
+        "slope": SLOPE,
+        "feedback_synapse": FEEDBACK,
     }[name]
     inner = adapted(function, DECORRELATION if outlets else known, owner.__name__)
     if outlets:
@@ -124,7 +156,14 @@ def _around(owner: type, name: str, outlets: bool, function: Any, version: str) 
         return Kernel(tiles.absorb(inner), "pipiiifiiipiipipiipi", version, apart=False)
     if name == "visit":
         return Kernel(tiles.visit(inner), "piiifipipiipipip", version, apart=False)
-    made, kinds = {"reward": _reward, "neuron": _neuron, "activity": _activity}[name](inner)
+    around = {
+        "reward": _reward,
+        "neuron": _neuron,
+        "activity": _activity,
+        "slope": _slope,
+        "feedback_synapse": _mend,
+    }
+    made, kinds = around[name](inner)
     return Kernel(made, kinds, version)
 
 
@@ -137,16 +176,29 @@ def _reward(reward: Any) -> tuple[Any, str]:
 
 
 def _neuron(neuron: Any) -> tuple[Any, str]:
-    def neurons(a, start, rows, n, reference, perturbed, k, batch, noise, gain, forming, c, signal):
+    def neurons(
+        a, start, rows, n, reference, perturbed, k, batch, noise, gain, forming, c, slope,
+        feedback, heard, signal,
+    ):  # fmt: skip
         widely()
         for b in range(batch):
             one = start + (reference[k] * batch + b) * rows
             other = start + (perturbed[k] * batch + b) * rows
             own, reward = start + (k * batch + b) * rows, forming[c + b]
-            for i in range(n):
-                signal[own + i] = neuron(a[one + i], a[other + i], gain * noise[own + i], reward)
+            if heard:
+                at = start + b * rows
+                for i in range(n):
+                    signal[own + i] = neuron(
+                        a[one + i], a[other + i], gain * noise[own + i], reward, slope[at + i],
+                        feedback[at + i],
+                    )  # fmt: skip
+            else:
+                for i in range(n):
+                    signal[own + i] = neuron(
+                        a[one + i], a[other + i], gain * noise[own + i], reward, ZERO, ZERO
+                    )
 
-    return neurons, "piiinniipfpip"
+    return neurons, "piiinniipfpippip"
 
 
 def _activity(activity: Any) -> tuple[Any, str]:
@@ -158,3 +210,58 @@ def _activity(activity: Any) -> tuple[Any, str]:
                 x[at + i] = activity(a[at + i], x[at + i], leak, keep)
 
     return activities, "ppiiiiff"
+
+
+def _slope(slope: Any) -> tuple[Any, str]:
+    def slopes(a, start, rows, n, batch, leak, out):
+        widely()
+        for b in range(batch):
+            at = start + b * rows
+            for i in range(n):
+                out[at + i] = slope(a[at + i], leak)
+
+    return slopes, "piiiifp"
+
+
+def _mend(feedback: Any) -> tuple[Any, str]:
+    def mend(x, one, other, n, residual, power, out, at):
+        widely()
+        for i in range(n):
+            out[at + i] += feedback(x[other + i] - x[one + i], residual, power)
+
+    return mend, "piiiffpi"
+
+
+@cache
+def _traced(rule: type, version: str) -> Kernel:
+    """Kernel for synapses that keep traces, of one replica at a time."""
+    trace = adapted(scalar(rule, "trace"), TRACE, rule.__name__)
+    synapse = adapted(scalar(rule, "synapse"), TRACED, rule.__name__)
+    return Kernel(tiles.traced(trace, synapse), "ppiiipiipipipipif", version)
+
+
+@cache
+def _optimiser(name: str) -> Kernel:
+    """Kernel that changes weights as an optimiser makes of what is called for."""
+    owner: Any = OPTIMISERS[name]
+    functions = [scalar(owner, place) for place in ("first", "second", "step")]
+    first, second, step = (
+        adapted(function, known, name)
+        for function, known in zip(functions, (FIRST, SECOND, STEP), strict=True)
+    )
+
+    def optimised(
+        weights, firsts, seconds, change, n, scale, rate, beta1, fresh1, beta2, fresh2, unbias,
+        epsilon,
+    ):  # fmt: skip
+        widely()
+        unbias1, unbias2 = unbias[0], unbias[1]
+        for i in range(n):
+            wanted = scale * change[i]
+            m = first(wanted, firsts[i], beta1, fresh1)
+            v = second(wanted, seconds[i], beta2, fresh2)
+            firsts[i] = m
+            seconds[i] = v
+            weights[i] -= rate * step(m, v, unbias1, unbias2, epsilon)
+
+    return Kernel(optimised, "ppppiffffffpf", fingerprint(functions))

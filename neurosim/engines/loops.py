@@ -17,6 +17,7 @@ from neurosim.engines.compile import FAST, OUTER, Kernel, invoke, loop
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.integrate import decorrelate, integrate
+from neurosim.engines.lessons import teach
 from neurosim.engines.phases import (
     begin_step,
     count,
@@ -26,7 +27,6 @@ from neurosim.engines.phases import (
     present,
     remember,
     report,
-    teach,
 )
 from neurosim.engines.references import Reference, refer
 from neurosim.engines.tables import Due, Scratch, System
@@ -84,7 +84,7 @@ def advance(
         over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)
         write = passes.schedule == 0 or (passes.schedule == 1 and over) or t == last
         write = write and learn and passes.learns
-        events[t], operations[t], writes[t] = count(system, adapt, write)
+        events[t], operations[t], writes[t] = count(system, adapt, write, learn and passes.learns)
         report(system, outputs, t)
         if not judge(system, targets[t], loss[t]):
             failed = t
@@ -94,7 +94,7 @@ def advance(
             memory.due[OVER] = over
             memory.due[WRITE] = write
             memory.due[CLOCK] = clock + t
-            if not teach(system, over, rewards[:, t]):
+            if not teach(system, targets[t], over, write, rewards[:, t]):
                 failed = t
                 break
     team.write(memory.board, TICKET, STOP)

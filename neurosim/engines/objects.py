@@ -13,11 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import noise
-from neurosim.engines.cells import DecorrelatingSynapse, Neuron, Synapse, knowing_only
+from neurosim.engines.cells import (
+    DecorrelatingSynapse,
+    FeedbackSynapse,
+    Neuron,
+    Synapse,
+    knowing_only,
+    stored,
+)
 from neurosim.engines.engine import Engine, Progress
-from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Plan
+from neurosim.engines.plan import Plan
+from neurosim.engines.teacher import Teacher
 from neurosim.errors import InputError, require
-from neurosim.local import DECORRELATION, NEURON, REWARD, SYNAPSE, scalar
+from neurosim.local import DECORRELATION, scalar
 from neurosim.network import Weights
 from neurosim.substrate.act_noise import act_noise
 
@@ -56,17 +64,17 @@ class ObjectsEngine(Engine):
             for p in plan.network.populations
             if p.decorrelation is not None
         }
+        outputs = self._neurons[plan.network.outputs.name]
+        self._feedback = {
+            name: [FeedbackSynapse(pre, post) for post in self._neurons[p.name] for pre in outputs]
+            for name, p in plan.feedback.items()
+        }
         self.set_weights(weights)
-        rule, owner = type(plan.rule), type(plan.rule).__name__
-        self._reward, self._neuron, self._synapse = (
-            knowing_only(scalar(rule, place), known, owner)
-            for place, known in (("reward", REWARD), ("neuron", NEURON), ("synapse", SYNAPSE))
-        )
         decorrelation = type(plan.decorrelation)
         self._decorrelate = knowing_only(
             scalar(decorrelation, "synapse"), DECORRELATION, decorrelation.__name__
         )
-        self._owed_reward: dict[tuple[int, int], float] = {}
+        self._teacher = Teacher(plan, self._neurons, self._synapses, self._feedback)
 
     def _refuse_large(self, weights: Weights) -> None:
         synapses = sum(w.size for w in weights.values())
@@ -82,7 +90,7 @@ class ObjectsEngine(Engine):
         found: Weights = {}
         for name, synapses in self._by_matrix():
             values = np.array([s.weight for s in synapses], dtype=np.float32)
-            found[name] = values.reshape(self.plan.network.shape(name))
+            found[name] = values.reshape(self.plan.matrices()[name])
         return found
 
     def set_weights(self, weights: Weights) -> None:
@@ -96,16 +104,18 @@ class ObjectsEngine(Engine):
             name = self.plan.network.population(population).decorrelation
             assert name is not None
             matrices.append((name, outlets))
-        return matrices
+        return matrices + list(self._feedback.items())
 
     def state(self) -> dict[str, NDArray[np.float64]]:
-        return {
+        activity = {
             f"{name}.{variable}": np.array([getattr(n, variable) for n in neurons]).T
             for name, neurons in self._neurons.items()
             for variable in ("x", "s")
         }
+        return activity | self._teacher.state()
 
     def set_state(self, state: dict[str, Any]) -> None:
+        self._teacher.set_state(state)
         for name, neurons in self._neurons.items():
             for variable in ("x", "s"):
                 values = state[f"{name}.{variable}"]
@@ -132,22 +142,19 @@ class ObjectsEngine(Engine):
 
     def begin(self, rest: bool) -> None:
         for neuron in self._all_neurons():
-            neuron.signal = dict.fromkeys(self._pairs(), 0.0)
             if rest:
                 neuron.x = [0.0] * self.plan.lanes
                 neuron.s = [0.0] * self.plan.lanes
         self._send_all()
-        for synapse in self._all_synapses():
-            synapse.eligibility = dict.fromkeys(self._pairs(), 0.0)
-            synapse.owed = 0.0
-        self._owed_reward = dict.fromkeys(self._pairs(), 0.0)
+        self._teacher.begin()
 
     def finish(self) -> None:
         """Nothing is ever left over: here every change is written when it is due."""
 
     def advance(self, progress: Progress) -> None:
         for t in range(progress.start, progress.stop):
-            self._step(progress, t)
+            if not self._step(progress, t):
+                raise self.divergence(progress.clock + t)
 
     def _all_neurons(self) -> list[Neuron]:
         return [neuron for neurons in self._neurons.values() for neuron in neurons]
@@ -159,7 +166,7 @@ class ObjectsEngine(Engine):
         """Every comparison of every replica."""
         return [(k, b) for k in range(len(self.plan.comparisons)) for b in range(self.plan.batch)]
 
-    def _step(self, progress: Progress, t: int) -> None:
+    def _step(self, progress: Progress, t: int) -> bool:
         plan, clock = self.plan, progress.clock + t
         for synapse in self._all_synapses():
             synapse.begin_step()
@@ -172,7 +179,11 @@ class ObjectsEngine(Engine):
             self._integrate(population, clock, progress, t)
             self._fire(population, progress, t)
             self._send(population.name, progress, t)
-        self._teach(progress, t)
+        if not self._teacher.judge(progress, t):
+            return False
+        if progress.learn and self.plan.learns:
+            self._teacher.teach(progress, t)
+        return True
 
     def _resynchronise(self, t: int) -> None:
         every = self.plan.options.resync_every
@@ -215,7 +226,8 @@ class ObjectsEngine(Engine):
             neuron.noise = dict.fromkeys(self._pairs(), 0.0)
             if plan.perturbs(population):
                 stream = plan.stream(noise.PERTURBATION, population.name)
-                for k, b in self._pairs():
+                lessons = plan.lessons(population)
+                for k, b in [(k, b) for k, b in self._pairs() if k in lessons]:
                     drawn = noise.draw(
                         plan.distribution, plan.seed, stream, clock, k, b, neuron.index
                     )
@@ -227,7 +239,7 @@ class ObjectsEngine(Engine):
                 synapse.noise = dict.fromkeys(range(len(plan.comparisons)), 0.0)
                 if plan.perturbs(projection):
                     stream = plan.stream(noise.WEIGHT_PERTURBATION, projection.name)
-                    for k in synapse.noise:
+                    for k in plan.lessons(population):
                         drawn = noise.draw(
                             plan.distribution, plan.seed, stream, clock, k, 0, synapse.index
                         )
@@ -284,144 +296,8 @@ class ObjectsEngine(Engine):
                     different=float(outlet.pre is not outlet.post),
                 )
             step = plan.decorrelation.learning_rate * change / plan.batch
-            outlet.weight = _stored(outlet.weight - step)
+            outlet.weight = stored(outlet.weight - step)
             progress.writes[t] += 1
-
-    # --------------------------------------------------------------- learning
-
-    def _teach(self, progress: Progress, t: int) -> None:
-        """Compare the passes, broadcast the reward, let synapses learn."""
-        plan = self.plan
-        outputs = self._neurons[plan.network.outputs.name]
-        target = progress.targets[t]
-        if len(progress.outputs):
-            progress.outputs[t] = [[n.s[b] for n in outputs] for b in range(plan.batch)]
-        for b in range(plan.batch):
-            errors = [neuron.s[b] - float(target[b, neuron.index]) for neuron in outputs]
-            loss = sum(error * error for error in errors)
-            progress.loss[t, b] = loss
-            if loss - loss != 0.0:
-                raise self.divergence(progress.clock + t)
-        if not progress.learn or not plan.learns:
-            return
-        difference = {
-            (k, b): sum(
-                _square(n.s[self._lane(c.perturbed, b)] - float(target[b, n.index]))
-                - _square(n.s[self._lane(c.reference, b)] - float(target[b, n.index]))
-                for n in outputs
-            )
-            for k, c in enumerate(plan.comparisons)
-            for b in range(plan.batch)
-        }
-        if plan.options.reward_scope == "batch":
-            for k, _ in enumerate(plan.comparisons):
-                total = sum(difference[k, b] for b in range(plan.batch))
-                difference.update({(k, b): total for b in range(plan.batch)})
-        for pair in self._pairs():
-            self._owed_reward[pair] += difference[pair]
-        last = t == progress.steps - 1
-        over = last or (plan.episode > 0 and (t + 1) % plan.episode == 0)
-        for index, population in enumerate(plan.network.populations[1:]):
-            if not plan.learns_onto(population):
-                continue
-            broadcast = self._broadcast(population, difference, over)
-            progress.reward[index, t] = [
-                sum(broadcast[k, b] for k in range(len(plan.comparisons))) / len(plan.comparisons)
-                for b in range(plan.batch)
-            ]
-            for projection in plan.network.projections:
-                rate = plan.rate(projection)
-                if projection.post == population.name and rate > 0:
-                    credit = plan.credit(population)
-                    for synapse in self._synapses[projection.name]:
-                        self._learn(synapse, credit, broadcast, rate, over, last, progress, t)
-        if over:
-            self._owed_reward = dict.fromkeys(self._pairs(), 0.0)
 
     def _lane(self, pass_: int, replica: int) -> int:
         return pass_ * self.plan.batch + replica
-
-    def _broadcast(self, population: Any, difference: dict, over: bool) -> dict:
-        """What is broadcast to a population now; its neurons form their signals from it."""
-        plan, neurons = self.plan, self._neurons[population.name]
-        credit, factor = plan.credit(population), plan.factor(population)
-        power = {
-            (k, b): sum(
-                _square(n.a[self._lane(c.perturbed, b)] - n.a[self._lane(c.reference, b)])
-                for n in neurons
-            )
-            for k, c in enumerate(plan.comparisons)
-            for b in range(plan.batch)
-        }
-        if plan.options.reward_scope == "batch":
-            for k, _ in enumerate(plan.comparisons):
-                mean = sum(power[k, b] for b in range(plan.batch)) / plan.batch
-                power.update({(k, b): mean for b in range(plan.batch)})
-        self._forming = {}
-        for pair in self._pairs():
-            delta = factor * difference[pair] if credit == LOCAL else 1.0
-            self._forming[pair] = (
-                self._reward(
-                    delta_loss=delta, power=power[pair], n=population.size, variance=plan.variance
-                )
-                if power[pair] > 0 or not plan.measures_power
-                else 0.0
-            )
-        for neuron in neurons:
-            for k, b in self._pairs():
-                comparison = plan.comparisons[k]
-                neuron.signal[k, b] = self._neuron(
-                    a=neuron.a[self._lane(comparison.reference, b)],
-                    a_perturbed=neuron.a[self._lane(comparison.perturbed, b)],
-                    noise=plan.noise_gain * neuron.noise[k, b],
-                    reward=self._forming[k, b],
-                )
-        if credit == LOCAL:
-            return dict(self._forming)
-        if credit == RETURN_TO_GO:
-            return {pair: factor * difference[pair] for pair in self._pairs()}
-        return {pair: factor * self._owed_reward[pair] if over else 0.0 for pair in self._pairs()}
-
-    def _learn(
-        self,
-        synapse: Synapse,
-        credit: int,
-        broadcast: dict,
-        rate: float,
-        over: bool,
-        last: bool,
-        progress: Progress,
-        t: int,
-    ) -> None:
-        plan = self.plan
-        change = 0.0
-        for k, b in self._pairs():
-            eligible = self._synapse(
-                pre=synapse.arrived[b],
-                signal=synapse.post.signal[k, b],
-                noise=plan.noise_gain * synapse.noise[k],
-                reward=self._forming[k, b],
-            )
-            if credit == LOCAL:
-                change += eligible
-                continue
-            synapse.eligibility[k, b] += eligible
-            if credit == RETURN_TO_GO or (credit == GLOBAL and over):
-                change += broadcast[k, b] * synapse.eligibility[k, b]
-            if over:
-                synapse.eligibility[k, b] = 0.0
-        synapse.owed += change / len(self._pairs())
-        due = {"online": True, "window": over, "sequence": last}[str(plan.options.schedule)]
-        if due:
-            synapse.weight = _stored(synapse.weight - rate * synapse.owed)
-            synapse.owed = 0.0
-            progress.writes[t] += 1
-
-
-def _stored(weight: float) -> float:
-    """A weight as the chip stores it, in float32; so that saving one loses nothing."""
-    return float(np.float32(weight))
-
-
-def _square(value: float) -> float:
-    return value * value  # value**2 raises where this overflows to infinity

@@ -6,7 +6,6 @@ import numpy as np
 
 from neurosim.engines.adapt import PLANE, TURN, turn
 from neurosim.engines.compile import compiled, invoke, loop
-from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
 from neurosim.engines.vectors import widely
 from neurosim.substrate.act_noise import act_noise as _act_noise
 
@@ -62,13 +61,15 @@ def inject(system, p, first, stop, words, drawn, clock):
     kernels, passes = system.kernels, system.passes
     populations, memory = system.populations, system.memory
     start, batch, rows = populations.start[p] + first, passes.batch, memory.a.shape[1]
+    lessons = populations.first_lesson[p]
     if populations.perturbed[p]:
         for i in range(0, stop - first, 4 * PLANE):
             invoke(
                 kernels.fill,
                 (
-                    memory.noise, start + i, rows, min(stop - first - i, 4 * PLANE), 0,
-                    memory.noise.shape[0], batch, passes.noise_std, words,
+                    memory.noise, start + i, rows, min(stop - first - i, 4 * PLANE),
+                    lessons * batch, (lessons + populations.lessons[p]) * batch, batch,
+                    passes.noise_std, words,
                     drawn, PLANE, passes.seed, populations.noise_stream[p], clock, first + i,
                 ),
             )  # fmt: skip
@@ -151,33 +152,6 @@ def share(values, batch, mean):
 
 
 @loop
-def measure(system, p, power):
-    """Squared change of a population's pre-activations, per comparison and replica.
-
-    Returns
-    -------
-    bool
-        Whether all of it is finite.
-    """
-    passes, populations, memory = system.passes, system.populations, system.memory
-    start, size, batch = populations.start[p], populations.size[p], passes.batch
-    sound = True
-    for c in range(power.size):
-        k, b = c // batch, c % batch
-        reference = memory.a[passes.reference[k] * batch + b, start : start + size]
-        perturbed = memory.a[passes.perturbed[k] * batch + b, start : start + size]
-        total = ZERO
-        for i in range(size):
-            change = perturbed[i] - reference[i]
-            total += change * change
-        power[c] = total
-        sound = sound and is_finite(total)
-    if passes.batch_wide:
-        share(power, batch, True)
-    return sound
-
-
-@loop
 def remember(system):
     """Keep what decorrelating synapses have seen and heard until they change by it."""
     kernels, passes = system.kernels, system.passes
@@ -214,11 +188,12 @@ def report(system, outputs, t):
 
 
 @loop
-def count(system, adapt, write):
+def count(system, adapt, write, learn):
     """Events sent, weights met by an event, and weights changed in a step.
 
     Every neuron sends one event a lane. Learning to decorrelate takes one more through
-    each weight of D, backwards, in the baseline.
+    each weight of D, backwards, in the baseline. Errors are events that feedback weights meet,
+    and to explain how outputs changed, each of these meets its neuron's change.
     """
     passes, populations, projections = system.passes, system.populations, system.projections
     lanes = passes.passes * passes.batch
@@ -236,68 +211,11 @@ def count(system, adapt, write):
         operations += weights * lanes
         if write and projections.rate[q] > 0:
             writes += weights
+    for p in range(populations.size.size if learn and passes.feeds_back else 0):
+        if populations.hears[p]:
+            weights = populations.size[p] * populations.size[-1]
+            operations += weights * passes.batch
+            if passes.feedback_rate > 0:
+                operations += weights * passes.batch * populations.lessons[p]
+                writes += weights
     return events, operations, writes
-
-
-@loop
-def teach(system, over, rewards):
-    """Form the broadcast scalars and, neuron by neuron, the signals.
-
-    Returns
-    -------
-    bool
-        Whether all of it is finite.
-    """
-    kernels, passes, populations, memory = (
-        system.kernels,
-        system.passes,
-        system.populations,
-        system.memory,
-    )
-    batch, pairs, rows = passes.batch, memory.difference.size, memory.a.shape[1]
-    power, delta = memory.power, memory.delta
-    for c in range(pairs):
-        memory.owed_reward[c] += memory.difference[c]
-    for p in range(1, populations.size.size):
-        if not populations.learns[p]:
-            continue
-        if not measure(system, p, power):
-            return False
-        credit, factor = populations.credit[p], populations.factor[p]
-        size, start = populations.size[p], populations.start[p]
-        for c in range(pairs):
-            delta[c] = factor * memory.difference[c] if credit == LOCAL else ONE
-        invoke(
-            kernels.reward,
-            (
-                delta, power, np.float32(size), passes.variance, memory.forming, p * pairs,
-                pairs,
-            ),
-        )  # fmt: skip
-        for b in range(batch):
-            rewards[p - 1, b] = ZERO
-        for c in range(pairs):
-            b = c % batch
-            if passes.measures_power and not power[c] > 0:
-                memory.forming[p, c] = ZERO
-            forming = memory.forming[p, c]
-            broadcast = forming
-            if credit == RETURN_TO_GO:
-                broadcast = factor * memory.difference[c]
-            elif credit == GLOBAL:
-                broadcast = factor * memory.owed_reward[c] if over else ZERO
-            memory.credited[p, c] = broadcast
-            rewards[p - 1, b] += broadcast / np.float32(passes.perturbed.size)
-        for k in range(passes.perturbed.size):
-            invoke(
-                kernels.neuron,
-                (
-                    memory.a, start, rows, size, passes.reference, passes.perturbed, k, batch,
-                    memory.noise, passes.noise_gain, memory.forming, p * pairs + k * batch,
-                    memory.signal,
-                ),
-            )  # fmt: skip
-    if over:
-        for c in range(pairs):
-            memory.owed_reward[c] = ZERO
-    return True

@@ -9,8 +9,8 @@ from typing import Any
 
 from neurosim import noise
 from neurosim.errors import InputError, nearest
-from neurosim.local import REWARD, Perturbation, Sizes, arguments, options, scalar
-from neurosim.network import Network, Population, Projection
+from neurosim.local import Perturbation, ProjectionRule, Sizes, arguments, options, scalar
+from neurosim.network import Network, Population, Projection, Weights
 from neurosim.substrate import Substrate
 
 LOCAL, RETURN_TO_GO, GLOBAL = 0, 1, 2
@@ -19,10 +19,15 @@ CREDITS = {"local": LOCAL, "return_to_go": RETURN_TO_GO, "global": GLOBAL}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two passes whose difference teaches: `perturbed` got ``+noise``, `reference` less."""
+    """Two passes whose difference teaches: `perturbed` got ``+noise``, `reference` less.
+
+    Whom it teaches is a population's name, or None for all that learn. A rule of one pass
+    compares nothing: its one comparison is the baseline with itself.
+    """
 
     reference: int
     perturbed: int
+    teaches: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,54 @@ class Plan:
                         f"{type(self.rule).__name__}: learning_rate[{name!r}] names no "
                         f"projection; {nearest(name, names)}"
                     )
+        if self.local:
+            self._refuse_nonsense(type(self.rule).__name__)
+
+    def _refuse_nonsense(self, owner: str) -> None:
+        """Refuse what a rule and a network together cannot do."""
+        options, network = self.options, self.network
+        if options.normalise is not None and scalar(type(self.rule), "neuron") is None:
+            raise InputError(
+                f"{owner}: normalise = {options.normalise} needs neurons that form a signal; "
+                f"{owner}'s do not"
+            )
+        if self.traces and options.reward != "local":
+            raise InputError(
+                f"{owner}: reward = {options.reward!r} must be 'local': its synapses keep "
+                f"traces of their own"
+            )
+        for name in () if self.traces else ("trace", "feedback"):
+            if self.asks("synapse", name):
+                raise InputError(
+                    f"{owner}: synapse() asks for {name!r}, which a synapse has only with a "
+                    f"function trace(); for a neuron's signal, ask for it in neuron()"
+                )
+        if self.learns_feedback and not hasattr(self.rule, "feedback_rate"):
+            raise InputError(f"{owner}: a rule with feedback_synapse() must have feedback_rate")
+        if self.asks("neuron", "slope"):
+            for population in network.populations[1:]:
+                if scalar(type(population.neuron), "slope") is None:
+                    raise InputError(
+                        f"{owner}: population {population.name!r} has neuron = "
+                        f"{population.neuron!r}, which has no function slope(), the derivative "
+                        f"of its activity, and {owner} asks for it"
+                    )
+        for name in self.feedback:
+            if name in network.matrices:
+                raise InputError(
+                    f"{owner}: its feedback weights are called {name!r}; no projection of the "
+                    f"network must have that name"
+                )
 
     @cached_property
     def options(self) -> Perturbation:
-        """The rule's options; a plan without a rule never uses them."""
-        return Perturbation(learning_rate=1.0) if self.rule is None else options(self.rule)
+        """The rule's options; a plan without a local rule never uses them."""
+        return options(self.rule) if self.local else Perturbation(learning_rate=1.0)
+
+    @property
+    def local(self) -> bool:
+        """Whether there is a rule, and it is made of scalar functions."""
+        return scalar(type(self.rule), "synapse") is not None
 
     @property
     def learns(self) -> bool:
@@ -65,11 +113,26 @@ class Plan:
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Which passes are compared with each other, per replica."""
-        if not self.learns:
+        if not (self.learns and self.local):
             return ()
-        if self.options.pairs == 0:
-            return (Comparison(reference=0, perturbed=1),)
-        return tuple(Comparison(2 + 2 * k, 1 + 2 * k) for k in range(self.options.pairs))
+        if getattr(self.rule, "passes", 2) == 1:
+            return (Comparison(0, 0),)
+        taught: list[str | None] = [None]
+        if self.options.layers == "separate":
+            taught = [p.name for p in self.network.populations[1:] if self.learns_onto(p)]
+        pairs = self.options.pairs
+        if pairs == 0:
+            return tuple(Comparison(0, 1 + k, who) for k, who in enumerate(taught))
+        return tuple(
+            Comparison(2 + 2 * k, 1 + 2 * k, who)
+            for i, who in enumerate(taught)
+            for k in range(i * pairs, (i + 1) * pairs)
+        )
+
+    def lessons(self, population: Population) -> range:
+        """Which comparisons teach a population; they follow each other."""
+        some = [k for k, c in enumerate(self.comparisons) if c.teaches in (None, population.name)]
+        return range(some[0], some[-1] + 1) if some else range(0)
 
     def comparison_of(self, pass_: int) -> int:
         """Which comparison a perturbed pass takes part in."""
@@ -110,8 +173,7 @@ class Plan:
 
         It then has nothing to say where nothing changed.
         """
-        reward = scalar(type(self.rule), "reward")
-        return reward is not None and "power" in arguments(reward, REWARD, type(self.rule).__name__)
+        return self.asks("reward", "power")
 
     @property
     def episode(self) -> int:
@@ -125,9 +187,10 @@ class Plan:
         noise (the others' noise averages out), the mean when they share it.
         """
         network = self.network
+        reached = {p.post for p in network.projections}  # a unit that is always on is no neuron
         sizes = Sizes(
             population=population.size,
-            network=sum(p.size for p in network.populations[1:]),
+            network=sum(p.size for p in network.populations if p.name in reached),
             inputs=network.inputs.size,
             outputs=network.outputs.size,
             replicas=self.batch,
@@ -148,16 +211,69 @@ class Plan:
 
     def rate(self, projection: Projection) -> float:
         """Learning rate of a projection, 0 if it does not learn."""
-        if not self.learns:
-            return 0.0
+        return self._given_rate(projection) if self.learns else 0.0
+
+    def _given_rate(self, projection: Projection) -> float:
         rate = self.options.learning_rate
         return float(rate.get(projection.name, 0.0) if isinstance(rate, Mapping) else rate)
+
+    def asks(self, place: str, name: str) -> bool:
+        """Whether a function of the rule asks for a quantity."""
+        function = scalar(type(self.rule), place)
+        known = ProjectionRule.knows[place]
+        return function is not None and name in arguments(function, known, type(self.rule).__name__)
+
+    @property
+    def traces(self) -> bool:
+        """Whether synapses keep traces of the rule's own making."""
+        return scalar(type(self.rule), "trace") is not None
+
+    @property
+    def feeds_back(self) -> bool:
+        """Whether outputs' errors are broadcast."""
+        return self.asks("neuron", "feedback") or self.asks("synapse", "feedback")
+
+    @property
+    def learns_feedback(self) -> bool:
+        """Whether feedback weights change."""
+        return scalar(type(self.rule), "feedback_synapse") is not None
+
+    @cached_property
+    def feedback(self) -> dict[str, Population]:
+        """Feedback weights by name: ``F``, or ``F_population`` where several have them."""
+        if not self.feeds_back:
+            return {}
+        # Whether this plan learns or only evaluates, weights are the same.
+        taught = {p.post for p in self.network.projections if self._given_rate(p) > 0}
+        some = [p for p in self.network.populations[1:-1] if p.name in taught]
+        return {"F" if len(some) == 1 else f"F_{p.name}": p for p in some}
+
+    def matrices(self) -> dict[str, tuple[int, int]]:
+        """Shapes of all weights, feedback's included, by name."""
+        shapes = {name: self.network.shape(name) for name in self.network.matrices}
+        return shapes | {
+            name: (p.size, self.network.outputs.size) for name, p in self.feedback.items()
+        }
+
+    def initial_weights(self) -> Weights:
+        """The network's initial weights, and the feedback's: random, or 0 if they learn."""
+        weights = self.network.initial_weights()
+        for name, population in self.feedback.items():
+            n_out = self.network.outputs.size
+            gain = 0.0 if self.learns_feedback else getattr(self.rule, "feedback_gain", 1.0)
+            # Like a projection from the outputs.
+            weights[name] = self.network.draw(name, (population.size, n_out), gain)
+        return weights
 
     def perturbs(self, target: Population | Projection) -> bool:
         """Whether a population's neurons, or a projection's weights, get injected noise.
 
         They do if something learns from it: noise elsewhere would be pure variance.
         """
+        if getattr(self.rule, "passes", 2) == 1:
+            return False
+        if self.learns_feedback:  # feedback weights are all that learns from noise
+            return isinstance(target, Population) and target in self.feedback.values()
         if isinstance(target, Projection):
             return self.perturbs_weights and self.rate(target) > 0
         return not self.perturbs_weights and self.learns_onto(target)

@@ -20,6 +20,7 @@ from neurosim.engines.kernels import Kernels
 from neurosim.engines.plan import Plan
 from neurosim.engines.vectors import WIDTH
 from neurosim.network import Population
+from neurosim.optimisers import OPTIMISERS
 
 CHUNK = 256  # vectors of weights visited at once: they and their changes stay in the L1 cache
 PANELS = 4  # panels of the smallest block of work
@@ -57,6 +58,16 @@ class Passes(NamedTuple):
     episode: int
     resync_every: int
     schedule: int  # 0 online, 1 window, 2 sequence
+    decay: np.float32  # of eligibilities that wait for a reward
+    normalise: np.float32  # 0: not
+    optimiser: int  # 0 none, or its place in OPTIMISERS
+    beta1: float
+    beta2: float
+    epsilon: np.float32
+    traces: bool
+    feeds_back: bool
+    asks_slope: bool
+    feedback_rate: np.float32  # 0: feedback weights do not learn
     reference: Ints  # (comparisons,)
     perturbed: Ints  # (comparisons,)
     comparison: Ints  # (passes,) whose noise a pass gets, and with which
@@ -74,6 +85,9 @@ class Populations(NamedTuple):
     credit: Ints
     factor: Floats
     learns: Ints
+    first_lesson: Ints  # of the comparisons that teach it
+    lessons: Ints
+    hears: Ints  # whether it has feedback weights
     perturbed: Ints
     noise_stream: Ints
     act_noise_stream: Ints
@@ -107,7 +121,13 @@ class Memory(NamedTuple):
     fired: Floats  # (rows, lanes) activity, for decorrelation
     sent: Floats  # (3, rows, lanes) what is sent: in this step and in the two before it, in turn
     noise: Floats  # (C, rows) injected noise
-    signal: Floats  # (C, rows) signal of each neuron
+    signal: Floats  # (1 or 1 + projections, C, rows) of each neuron; then normalised
+    slope: Floats  # (batch, rows) derivative of activity
+    feedback: Floats  # (batch, rows) errors, as each neuron weighs them
+    errors: Floats  # (batch, outputs)
+    feedback_weights: Floats  # (outputs, rows)
+    feedback_change: Floats  # (outputs, rows)
+    divisor: Floats  # (batch,) by which changes are normalised
     forming: Floats  # (populations, C) reward in which signals are formed
     credited: Floats  # (populations, C) reward that meets eligibilities
     retrograde: Floats  # (blocks, batch, rows) sums that travel backwards, block by block
@@ -117,6 +137,9 @@ class Memory(NamedTuple):
     owed_reward: Floats  # (C,) loss differences of this episode
     eligibility: Floats  # (C, projections' weights) or (0, 0)
     owed: Floats  # (projections' weights,) changes not yet due, or (0,)
+    first: Floats  # (projections' weights,) what the optimiser remembers, or (0,)
+    second: Floats
+    unbias: Floats  # (2,) how much too small that is, having begun at zero
     power: Floats  # (C,) squared change of a population's pre-activation
     delta: Floats  # (C,) what its teacher is told of the loss
     due: Ints  # changes of the last step still to be made: see Due
@@ -143,10 +166,14 @@ class Scratch:
 
 
 class Due:
-    """Entries of ``Memory.due``; TURN counts the steps, by which ``Memory.sent`` takes turns."""
+    """Entries of ``Memory.due``.
 
-    PROJECTIONS, DECORRELATION, OVER, WRITE, CLOCK, TURN = range(6)
-    SIZE = 6
+    TURN counts the steps, by which ``Memory.sent`` takes turns; UPDATES the times that weights
+    were told to change.
+    """
+
+    PROJECTIONS, DECORRELATION, OVER, WRITE, CLOCK, TURN, UPDATES = range(7)
+    SIZE = 7
 
 
 def passes_of(plan: Plan) -> Passes:
@@ -155,7 +182,8 @@ def passes_of(plan: Plan) -> Passes:
     comparison = np.full(plan.passes, -1, dtype=np.int64)
     sign = np.zeros(plan.passes, dtype=np.float32)
     for k, pair in enumerate(plan.comparisons):
-        comparison[pair.perturbed], sign[pair.perturbed] = k, 1.0
+        if pair.perturbed > 0:
+            comparison[pair.perturbed], sign[pair.perturbed] = k, 1.0
         if pair.reference > 0:
             comparison[pair.reference], sign[pair.reference] = k, -1.0
     return Passes(
@@ -172,6 +200,16 @@ def passes_of(plan: Plan) -> Passes:
         episode=plan.episode,
         resync_every=options.resync_every or 0,
         schedule=("online", "window", "sequence").index(str(options.schedule)),
+        decay=np.float32(options.trace_decay),
+        normalise=np.float32(options.normalise or 0.0),
+        optimiser=list(OPTIMISERS).index(options.optimiser),
+        beta1=float(options.beta1),
+        beta2=float(options.beta2),
+        epsilon=np.float32(options.epsilon),
+        traces=plan.traces,
+        feeds_back=plan.feeds_back,
+        asks_slope=plan.asks("neuron", "slope"),
+        feedback_rate=np.float32(plan.rule.feedback_rate if plan.learns_feedback else 0.0),
         reference=np.array([c.reference for c in plan.comparisons], dtype=np.int64),
         perturbed=np.array([c.perturbed for c in plan.comparisons], dtype=np.int64),
         comparison=comparison,
@@ -208,6 +246,7 @@ def layout(plan: Plan) -> tuple[Populations, Projections, dict[str, int], int]:
         at[name] = end
         end += padded(network.shape(name)[0]) * columns(plan, name)
     counts = [panels(p.size) for p in acting]
+    lessons = [plan.lessons(p) for p in acting]
     shares = [max(PANELS, -(-n // BLOCKS)) for n in counts]
     rate = plan.decorrelation.learning_rate if plan.decorrelation is not None else 0.0
     populations = Populations(
@@ -219,6 +258,9 @@ def layout(plan: Plan) -> tuple[Populations, Projections, dict[str, int], int]:
         credit=_ints([0] + [plan.credit(p) for p in acting[1:]]),
         factor=_floats([1.0] + [plan.factor(p) for p in acting[1:]]),
         learns=_ints([0] + [plan.learns_onto(p) for p in acting[1:]]),
+        first_lesson=_ints([found.start for found in lessons]),
+        lessons=_ints([len(found) for found in lessons]),
+        hears=_ints([p in plan.feedback.values() for p in acting]),
         perturbed=_ints([0] + [plan.perturbs(p) for p in acting[1:]]),
         noise_stream=_ints([plan.stream(noise.PERTURBATION, p.name) for p in acting]),
         act_noise_stream=_ints([plan.stream(noise.ACT_NOISE, p.name) for p in acting]),
@@ -262,8 +304,13 @@ def empty_memory(
     """Allocate all memory a plan needs; nothing is allocated per step."""
     rows = int(populations.start[-1] + populations.stride[-1])
     pairs = len(plan.comparisons) * plan.batch
-    later = plan.learns and any(populations.credit != 0)
+    later = plan.learns and (plan.traces or any(populations.credit != 0))
     keeps = plan.learns and plan.options.schedule != "online"
+    remembers = plan.learns and plan.options.optimiser != "sgd"
+    signals = 1 if plan.options.normalise is None else 1 + len(projections.post)
+    asks = plan.feeds_back or plan.traces or plan.asks("neuron", "slope")
+    hearing = plan.batch if asks else 0
+    outputs = plan.network.outputs.size if plan.feeds_back else 0
     sizes = populations.stride[projections.post] * populations.size[projections.pre]
     projected = int(sizes.sum())  # projections come before decorrelation
     decorrelated = rows if any(populations.decorrelation >= 0) else 0
@@ -277,7 +324,13 @@ def empty_memory(
         fired=zeros(decorrelated, plan.lanes),
         sent=zeros(3, rows, plan.lanes),
         noise=zeros(pairs, rows),
-        signal=zeros(pairs, rows),
+        signal=zeros(signals, pairs, rows),
+        slope=zeros(hearing, rows),
+        feedback=zeros(hearing, rows),
+        errors=zeros(hearing, outputs),
+        feedback_weights=zeros(outputs, rows),
+        feedback_change=zeros(outputs, rows),
+        divisor=zeros(plan.batch),
         forming=zeros(len(populations.size), pairs),
         credited=zeros(len(populations.size), pairs),
         retrograde=zeros(blocks if decorrelated else 0, plan.batch, rows),
@@ -287,6 +340,9 @@ def empty_memory(
         owed_reward=zeros(pairs),
         eligibility=zeros(pairs, projected) if later else zeros(0, 0),
         owed=zeros(projected) if keeps else zeros(0),
+        first=zeros(projected) if remembers else zeros(0),
+        second=zeros(projected) if remembers else zeros(0),
+        unbias=zeros(2),
         power=zeros(pairs),
         delta=zeros(pairs),
         due=np.zeros(Due.SIZE, dtype=np.int64),

@@ -153,6 +153,28 @@ def absorb(synapse: Any) -> Callable[..., None]:
     return _over_replicas("absorb", head, tile, vectorised(synapse, "fvvf"))
 
 
+def traced(trace: Any, synapse: Any) -> Callable[..., None]:
+    """Let traces go on, and add what synapses change by, in a panel and one replica."""
+    lines = _lines(
+        """
+        reward, signals, errors = get(forming, c), load(signal, here), load(feedback, ear)
+        for j in range(begin, end):
+            noise = load(drawn, (j & 3) * plane + ((j - begin) >> 2) * WIDTH)
+            sent, place, there = get(pre, of + j * wide), at + j * WIDTH, (j - begin) * WIDTH
+            new = trace(load(traces, place), sent, signals, keep)
+            store(traces, place, new)
+            wanted = synapse(sent, signals, noise, reward, new, errors)
+            store(change, there, load(change, there) + wanted)
+        """
+    )
+    head = (
+        "change, traces, at, begin, end, pre, of, wide, drawn, plane, signal, here, forming, c,"
+        " feedback, ear, keep"
+    )
+    known = {"trace": vectorised(trace, "vfvf"), "synapse": vectorised(synapse, "fvvfvv")}
+    return _define("traced", head, lines, **known)
+
+
 def absorb_outlets(synapse: Any) -> Callable[..., None]:
     """Do the same for decorrelating synapses, in a panel that begins with row `first`."""
     tile = """

@@ -61,6 +61,8 @@ class Config:
             neuron=tables.build(model, table, "network", {}),
             gain=self.network.gain,
             input_gain=self.network.input_gain,
+            recurrent=self.network.recurrent,
+            bias=self.network.bias,
             seed=self.network.seed or 0,
         )
         return Simulator(

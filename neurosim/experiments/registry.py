@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from neurosim import neurons, rules
+from neurosim.bptt import BPTT
 from neurosim.errors import InputError, nearest
-from neurosim.local import DecorrelationRule, Perturbation
+from neurosim.local import DecorrelationRule, ProjectionRule
 
 GROUP = "neurosim.tasks"
 PEERS = "neurosim_peers"
@@ -27,7 +28,7 @@ def _of_kind(module: Any, kind: type[Kind]) -> dict[str, type[Kind]]:
     return {name: cls for name, cls in named.items() if issubclass(cls, kind)}
 
 
-RULES = _of_kind(rules, Perturbation)
+RULES: dict[str, Any] = {**_of_kind(rules, ProjectionRule), "BPTT": BPTT}
 DECORRELATIONS = _of_kind(rules, DecorrelationRule)
 NEURONS = _of_kind(neurons, object)
 

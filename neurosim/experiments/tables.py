@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,8 @@ class NetworkTable(_Table):
     decorrelate: bool | None = None
     gain: float = Field(default=1.0, ge=0)
     input_gain: float = Field(default=1.0, ge=0)
+    recurrent: Literal["xavier", "orthogonal"] = "xavier"
+    bias: float = Field(default=0.0, ge=0)
     seed: int | None = Seed
 
 

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from neurosim.local.vocabulary import arguments, scalar
 
+PLACES = ("reward", "neuron", "trace", "synapse", "feedback_synapse")
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -20,8 +22,8 @@ class Budget:
         What whoever broadcasts has to know to form the scalar.
     broadcast : tuple of str
         Scalars that reach everyone.
-    neuron, synapse : tuple of str
-        What each neuron and each synapse has to know.
+    neuron, synapse, feedback : tuple of str
+        What each neuron, each synapse and each feedback synapse that learns has to know.
     own_noise : bool
         Whether a neuron or synapse must know the noise injected into it.
     passes : int
@@ -38,10 +40,12 @@ class Budget:
     own_noise: bool
     passes: int
     memory: str
+    feedback: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.rule}: {self.passes} pass{'es' if self.passes > 1 else ''}"]
-        for place in ("teacher", "broadcast", "neuron", "synapse"):
+        places = ("teacher", "broadcast", "neuron", "synapse", "feedback")
+        for place in places if self.feedback else places[:-1]:
             known = getattr(self, place) or ("nothing",)
             for title, item in zip([place, *[""] * len(known)], known, strict=False):
                 lines.append(f"  {title:<10} {item}")
@@ -60,26 +64,32 @@ class LearningRule:
     @classmethod
     def budget(cls) -> Budget:
         """Tell what must be known where."""
-        asked: dict[str, list[str]] = {"reward": [], "neuron": [], "synapse": []}
+        asked: dict[str, list[str]] = {place: [] for place in PLACES}
         for place, known in cls.knows.items():
             function = scalar(cls, place)
             if function is not None:
                 asked[place] = arguments(function, known, cls.__name__)
-        told = {
-            place: tuple(f"{name}: {cls.knows[place][name]}" for name in names)
-            for place, names in asked.items()
-        }
-        broadcast: tuple[str, ...] = ()
+
+        def told(*places: str) -> tuple[str, ...]:
+            words = {name: cls.knows[place][name] for place in places for name in asked[place]}
+            return tuple(f"{name}: {meaning}" for name, meaning in words.items())
+
+        broadcast: list[str] = []
         if asked["reward"]:
             own = {"power", "n"} & set(asked["reward"])
             whom = "one for each population" if own else "the same for everyone"
-            broadcast = (f"reward: one scalar per step in each replica, {whom}",)
+            broadcast += [f"reward: one scalar per step in each replica, {whom}"]
+        if "feedback" in asked["neuron"] + asked["synapse"]:
+            broadcast += ["error: one number per output and step in each replica, a vector"]
+        if asked["feedback_synapse"]:
+            broadcast += ["residual: one more number per output, the population's power folded in"]
         return Budget(
             rule=cls.__name__,
-            teacher=told["reward"],
-            broadcast=broadcast,
-            neuron=told["neuron"],
-            synapse=told["synapse"],
+            teacher=told("reward"),
+            broadcast=tuple(broadcast),
+            neuron=told("neuron"),
+            synapse=told("synapse", "trace"),
+            feedback=told("feedback_synapse"),
             own_noise="noise" in asked["neuron"] + asked["synapse"],
             passes=cls.passes,
             memory=cls.memory,

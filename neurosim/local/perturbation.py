@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 from neurosim.errors import InputError, is_count, is_number, require
-from neurosim.local.budget import LearningRule
-from neurosim.local.vocabulary import NEURON, REWARD, SYNAPSE
+from neurosim.local.projection import ProjectionRule
 
 
 class Sizes(NamedTuple):
@@ -22,13 +20,13 @@ class Sizes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Perturbation(LearningRule):
-    """Options that every perturbation rule has.
+class Perturbation(ProjectionRule):
+    """Options that every perturbation rule has, besides those of `ProjectionRule`.
 
     Parameters
     ----------
-    learning_rate : float or mapping of str to float
-        One rate, or one per projection; projections that are not named do not learn.
+    learning_rate, optimiser, beta1, beta2, epsilon, normalise
+        See `neurosim.local.ProjectionRule`.
     noise_std : float
         Standard deviation of the perturbation, in units of what it is added to.
     distribution : {"normal", "rademacher"}
@@ -58,6 +56,14 @@ class Perturbation(LearningRule):
         network, as Eq. 3 prints it; what the published code does (square root of
         the network's size, norm and reward over the whole batch). The last two
         serve to reproduce tables.
+    layers : {"together", "separate"}
+        Whether one perturbed pass has noise in all populations that learn, or each
+        population has perturbed passes of its own, from which it alone learns. Then what
+        one population's noise does to the loss is no noise in another's credit; it takes
+        a perturbed pass (or `pairs` of them) more for each population.
+    trace_decay : float
+        In (0, 1]; what is left after a step of an eligibility that waits for a later
+        reward. 1 credits all later steps alike, less credits near ones more.
 
     Raises
     ------
@@ -65,7 +71,6 @@ class Perturbation(LearningRule):
         For a value outside what is allowed, or a combination that makes no sense.
     """
 
-    learning_rate: float | Mapping[str, float]
     noise_std: float = 1e-3
     distribution: str = "normal"
     schedule: str | None = None
@@ -75,6 +80,8 @@ class Perturbation(LearningRule):
     pairs: int = 0
     reward_scope: str = "replica"
     scale: str = "population"
+    layers: str = "together"
+    trace_decay: float = 1.0
 
     perturbs: ClassVar[str] = "neurons"
     outputs_may_wait: ClassVar[bool] = True
@@ -82,15 +89,10 @@ class Perturbation(LearningRule):
     memory: ClassVar[str] = (
         "none with a local reward; otherwise one eligibility per synapse, replica and pair"
     )
-    knows: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "reward": REWARD,
-        "neuron": NEURON,
-        "synapse": SYNAPSE,
-    }
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         owner = type(self).__name__
-        check_rate(owner, self.learning_rate)
         positive = is_number(self.noise_std) and self.noise_std > 0
         require(
             positive,
@@ -113,6 +115,8 @@ class Perturbation(LearningRule):
         fine = self.scale in self.scales
         reason = f"one of {', '.join(self.scales)}: no neuron count enters {owner}'s reward"
         require(fine, owner, "scale", self.scale, reason)
+        fine = is_number(self.trace_decay) and 0 < self.trace_decay <= 1
+        require(fine, owner, "trace_decay", self.trace_decay, "a number in (0, 1]")
 
         if self.schedule is None:
             earliest = "online" if self.reward == "local" else "sequence"
@@ -129,6 +133,11 @@ class Perturbation(LearningRule):
             raise InputError(
                 f"{owner}: reward = 'global' is known only when the episode is over, so "
                 f"schedule = 'online' cannot use it; use schedule 'window' or 'sequence'"
+            )
+        if self.reward != "return_to_go" and self.trace_decay != 1:
+            raise InputError(
+                f"{owner}: trace_decay = {self.trace_decay} does nothing with reward = "
+                f"{self.reward!r}; leave it out, or use reward = 'return_to_go'"
             )
         if self.reward == "local" and window is not None and self.schedule != "window":
             raise InputError(
@@ -155,21 +164,8 @@ _CHOICES = {
     "reward": ("local", "return_to_go", "global"),
     "reward_scope": ("replica", "batch"),
     "scale": ("population", "network", "published"),
+    "layers": ("together", "separate"),
 }
-
-
-def check_rate(owner: str, rate: float | Mapping[str, float]) -> None:
-    """Refuse learning rates that are not positive and finite."""
-    if isinstance(rate, Mapping):
-        require(len(rate) > 0, owner, "learning_rate", rate, "a rate for at least one projection")
-        for projection, value in rate.items():
-            fine = is_number(value) and value > 0
-            where = f"learning_rate[{projection!r}]"
-            allowed = "a finite number > 0 (leave a projection out to freeze it)"
-            require(fine, owner, where, value, allowed)
-    else:
-        fine = is_number(rate) and rate > 0
-        require(fine, owner, "learning_rate", rate, "a finite number > 0, or one per projection")
 
 
 def options(rule: Any) -> Perturbation:

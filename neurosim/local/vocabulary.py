@@ -20,12 +20,31 @@ NEURON = {
     "a_perturbed": "its pre-activation in the perturbed pass",
     "noise": "the noise that was injected into it",
     "reward": "the broadcast scalar",
+    "slope": "derivative of its activity with respect to its own pre-activation, baseline pass",
+    "feedback": "sum over outputs of its own feedback weight * that output's broadcast error "
+    "(an output: its own error)",
 }
 SYNAPSE = {
     "pre": "what it transmitted in the baseline pass",
     "signal": "the signal of its postsynaptic neuron",
     "noise": "the noise that was injected into its own weight",
     "reward": "the broadcast scalar",
+}
+TRACE = {
+    "trace": "its own trace, one step ago",
+    "pre": "what it transmitted in the baseline pass",
+    "signal": "the signal of its postsynaptic neuron",
+    "keep": "1 - 1 / tau of its postsynaptic neuron",
+}
+TRACED = SYNAPSE | {
+    "trace": "its own trace",
+    "feedback": "the feedback that its postsynaptic neuron hears",
+}
+FEEDBACK = {
+    "change": "change in activity of its neuron, from the reference pass to the perturbed pass",
+    "residual": "what all feedback weights from its output leave unexplained of that output's "
+    "change",
+    "power": "sum over the population of the squared change in activity",
 }
 DECORRELATION = {
     "post": "decorrelated activity of the neuron it ends on",
@@ -39,6 +58,29 @@ ACTIVITY = {
     "x": "its own activity one step ago",
     "leak": "1 / tau",
     "keep": "1 - 1 / tau",
+}
+SLOPE = {
+    "a": "its pre-activation",
+    "leak": "1 / tau",
+}
+FIRST = {
+    "change": "what the rule wants it to change by",
+    "first": "its own first memory",
+    "beta1": "how much of the first memory stays",
+    "fresh1": "1 - beta1",
+}
+SECOND = {
+    "change": "what the rule wants it to change by",
+    "second": "its own second memory",
+    "beta2": "how much of the second memory stays",
+    "fresh2": "1 - beta2",
+}
+STEP = {
+    "first": "its own first memory",
+    "second": "its own second memory",
+    "unbias1": "1 / (1 - beta1 ** n) after n changes: a memory that began at zero is too small",
+    "unbias2": "1 / (1 - beta2 ** n)",
+    "epsilon": "the option of this name",
 }
 
 

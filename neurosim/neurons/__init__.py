@@ -4,7 +4,8 @@ A new model is a new file here and a line below; nothing else has to know of it.
 """
 
 from neurosim.neurons.linear import Linear
+from neurosim.neurons.one import One
 from neurosim.neurons.relu import ReLU
 from neurosim.neurons.tanh import Tanh
 
-__all__ = ["Linear", "ReLU", "Tanh"]
+__all__ = ["Linear", "One", "ReLU", "Tanh"]

@@ -13,3 +13,8 @@ class Linear(NeuronModel):
     def activity(a, x, leak, keep):
         """Activity from the pre-activation `a` and the previous activity `x`."""
         return leak * a + keep * x
+
+    @staticmethod
+    def slope(leak):
+        """Derivative of the activity with respect to the pre-activation."""
+        return leak

@@ -14,3 +14,8 @@ class ReLU(NeuronModel):
         """Activity from the pre-activation `a` and the previous activity `x`."""
         # a - a is a zero of a's own type: a literal 0 would widen float32 to float64.
         return leak * max(a, a - a) + keep * x
+
+    @staticmethod
+    def slope(a, leak):
+        """Derivative of the activity with respect to the pre-activation `a`; at 0 it is 0."""
+        return leak if a > a - a else a - a

@@ -14,3 +14,9 @@ class Tanh(NeuronModel):
     def activity(a, x, leak, keep):
         """Activity from the pre-activation `a` and the previous activity `x`."""
         return leak * math.tanh(a) + keep * x
+
+    @staticmethod
+    def slope(a, leak):
+        """Derivative of the activity with respect to the pre-activation `a`."""
+        x = math.tanh(a)
+        return leak - leak * x * x

@@ -191,7 +191,9 @@ def test_no_two_things_share_a_place():
     assert memory.a.shape == memory.x.shape == memory.s.shape == (lanes, rows)
     assert memory.sent.shape == (3, rows, lanes)
     assert memory.fired.shape == (rows, lanes)
-    assert memory.noise.shape == memory.signal.shape == (pairs, rows)
+    assert memory.noise.shape == (pairs, rows)
+    assert memory.signal.shape == (1, pairs, rows)
+    assert memory.first.size == memory.feedback.size == 0
     assert memory.eligibility.shape == (pairs, projected)
     assert memory.owed.shape == (projected,)
     assert memory.retrograde.shape == (1, 2, rows)
@@ -254,4 +256,4 @@ def test_tables_hold_what_the_plan_says():
     assert passes.sign.tolist() == [0.0, 1.0, -1.0]
     for table in (populations, projections, passes):
         for value in table:
-            assert np.asarray(value).dtype in (np.float32, np.int64, np.bool_)
+            assert np.asarray(value).dtype in (np.float32, np.float64, np.int64, np.bool_)

@@ -16,7 +16,9 @@ ALL = sorted(registry.configs())
 
 def test_there_are_configs():
     assert "quickstart" in ALL
-    assert len([name for name in ALL if name.startswith("paper/")]) == 5 * 6
+    assert len([name for name in ALL if name.startswith("paper/")]) == 5 * 8 + 1
+    assert len([name for name in ALL if name.startswith("bptt/")]) == 5
+    assert len([name for name in ALL if name.startswith("best/")]) == 5
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -29,7 +31,9 @@ def test_every_config_loads_and_says_the_same_when_written_out(name):
     assert not again.differences(config)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "paper/mackey_glass_danp", "paper/copying_wp"])
+@pytest.mark.parametrize(
+    "name", ["quickstart", "paper/mackey_glass_danp", "paper/copying_wp", "best/mackey_glass"]
+)
 def test_a_config_builds_its_simulator(name, monkeypatch):
     monkeypatch.delenv("NEUROSIM_DATA", raising=False)
     config = load(name, ["task.steps=30"] if "mackey" in name else [])
@@ -48,9 +52,15 @@ def test_paper_configs_have_the_sizes_of_table_1(name):
     assert config.network.hidden == (500 if copying else 1000)
     assert config.training.batch == (1 if copying else 10)
     assert config.training.epochs == 500
-    assert config.rule.scale == "published"
     kind = name.rsplit("_", 1)[1].upper()
     assert (config.decorrelation is not None) == kind.startswith("D")
+    if kind == "RFLO":
+        assert (config.rule, config.network.tau) == (ns.RFLO(1e-5), 10.0)
+        return
+    if kind.removeprefix("D") == "BP":
+        assert config.rule == ns.BPTT(config.rule.learning_rate, truncate=1)
+        return
+    assert config.rule.scale == "published"
     assert type(config.rule).__name__ == kind.removeprefix("D")
 
 

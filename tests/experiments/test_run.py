@@ -117,6 +117,16 @@ def test_interrupted_and_resumed_equals_straight(tiny, tmp_path, finished, epoch
     assert numbers(out) == numbers(finished[0])
 
 
+@pytest.mark.parametrize("reach", ["truncate=2", "chunk=7"])
+def test_the_referee_runs_is_resumed_and_says_that_it_is_not_local(tiny, tmp_path, reach):
+    config = tiny("rule.name=BPTT", f"rule.{reach}")
+    Experiment(config, tmp_path / "straight").run(progress=False)
+    stopped_at(Experiment(config, tmp_path / "stopped"), 2)
+    Experiment(config, tmp_path / "stopped").run(resume=True, progress=False)
+    assert numbers(tmp_path / "stopped") == numbers(tmp_path / "straight")
+    assert "BPTT: 1 pass; not local" in (tmp_path / "straight" / "summary.md").read_text()
+
+
 def test_a_history_ahead_of_the_checkpoint_is_cut(tiny, tmp_path, finished):
     out = tmp_path / "stopped"
     stopped_at(Experiment(tiny(), out), 2)

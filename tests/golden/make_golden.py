@@ -14,6 +14,22 @@ RUNS = {
     "DANP": (ns.ANP(1e-3), ns.Decorrelation(1e-4)),
     "NP": (ns.NP(1e-4), None),
     "WP": (ns.WP(1e-5), None),
+    "RFLO": (ns.RFLO(1e-2), None),
+    "LearnedFeedback": (ns.LearnedFeedback(1e-3, feedback_rate=0.2), ns.Decorrelation(1e-4)),
+    "NP with all options": (
+        ns.NP(
+            1e-3,
+            reward="return_to_go",
+            window=10,
+            resync_every=10,
+            trace_decay=0.8,
+            layers="separate",
+            normalise=1.0,
+            optimiser="adam",
+            epsilon=1e-3,
+        ),
+        None,
+    ),
 }
 STREAMS = {
     "perturbation of population 1": noise.PERTURBATION + 1,

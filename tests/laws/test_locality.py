@@ -1,4 +1,4 @@
-"""Rules and neuron models can reach nothing that is not local."""
+"""Rules, neuron models and optimisers can reach nothing that is not local."""
 
 import ast
 from pathlib import Path
@@ -7,12 +7,13 @@ import pytest
 
 import neurosim
 from neurosim import neurons, rules
+from neurosim.optimisers import OPTIMISERS
 
 PACKAGE = Path(neurosim.__file__).parent
 ALLOWED = {"math", "dataclasses", "typing", "neurosim.local"}
 FILES = [
     path
-    for folder in ("rules", "neurons")
+    for folder in ("rules", "neurons", "optimisers")
     for path in sorted((PACKAGE / folder).glob("*.py"))
     if path.name != "__init__.py"
 ]
@@ -39,8 +40,9 @@ def test_a_rule_imports_nothing_but_what_is_local(path):
     assert offences(path.read_text()) == []
 
 
-def test_there_is_one_file_per_rule_and_model():
-    assert len(FILES) == len(rules.__all__) + len(neurons.__all__)
+def test_there_is_one_file_per_rule_model_and_optimiser():
+    made = [found for found in OPTIMISERS.values() if found is not None]
+    assert len(FILES) == len(rules.__all__) + len(neurons.__all__) + len(made)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,23 @@ def test_scaling_with_all_does_leak(write_wth):
         assert inputs.max() <= 1
 
 
+def test_centred_inputs_have_no_mean_in_training_and_everything_else_stays(write_wth):
+    path = write_wth(wth_frame())
+    plain, centred = (Weather(1, 1, path, centre_inputs=wanted) for wanted in (False, True))
+    mean = plain.train()[0].mean(axis=(0, 1), dtype=np.float64)
+    assert np.abs(mean).max() > 0.1
+    # The last hour of training has no target in it, so it is only in the mean.
+    assert np.abs(centred.train()[0].mean(axis=(0, 1), dtype=np.float64)).max() < 1e-3
+    for before, after in ((plain.train(), centred.train()), (plain.test(), centred.test())):
+        shift = before[0] - after[0]
+        np.testing.assert_allclose(shift, np.broadcast_to(mean, shift.shape), atol=1e-3)
+        np.testing.assert_allclose(shift, np.broadcast_to(shift[0, 0], shift.shape), atol=1e-6)
+        np.testing.assert_array_equal(before[1], after[1])
+    pd.testing.assert_frame_equal(plain.baselines(), centred.baselines(), rtol=1e-4)
+    with refuses("Weather: centre_inputs = 1"):
+        Weather(centre_inputs=1)
+
+
 def test_the_test_may_leave_the_range_of_the_training(write_wth):
     frame = wth_frame()
     frame.loc[TRAIN_HOURS + 50, "DryBulbFarenheit"] = 120

@@ -1,0 +1,84 @@
+"""Rules by which projections learn: the options they all have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+from neurosim.errors import is_number, require
+from neurosim.local.budget import LearningRule
+from neurosim.local.vocabulary import FEEDBACK, NEURON, REWARD, TRACE, TRACED
+
+OPTIMISERS = ("sgd", "momentum", "adam")
+
+
+@dataclass(frozen=True)
+class ProjectionRule(LearningRule):
+    """What rules for the synapses of projections have: rates, and what a change goes through.
+
+    Parameters
+    ----------
+    learning_rate : float or mapping of str to float
+        One rate, or one per projection; projections that are not named do not learn.
+    optimiser : {"sgd", "momentum", "adam"}
+        What a synapse makes of the changes that the rule calls for, with memories of its
+        own: nothing; a sum that fades by `beta1` (heavy ball); their running mean over the
+        root of their running mean square (Adam).
+    beta1, beta2, epsilon : float
+        Of the optimiser, as in Adam.
+    normalise : float, optional
+        Divide what a projection's synapses change by by this number plus the power of what
+        the projection transmits, ``sum_j pre_j^2`` in the same replica (normalised LMS):
+        one more scalar to broadcast per projection. None: leave it.
+
+    Raises
+    ------
+    InputError
+        For a value outside what is allowed.
+    """
+
+    learning_rate: float | Mapping[str, float]
+    _: KW_ONLY
+    optimiser: str = "sgd"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    normalise: float | None = None
+
+    knows: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "reward": REWARD,
+        "neuron": NEURON,
+        "trace": TRACE,
+        "synapse": TRACED,
+        "feedback_synapse": FEEDBACK,
+    }
+
+    def __post_init__(self) -> None:
+        owner = type(self).__name__
+        check_rate(owner, self.learning_rate)
+        choice = self.optimiser
+        allowed = f"one of {', '.join(OPTIMISERS)}"
+        require(choice in OPTIMISERS, owner, "optimiser", choice, allowed)
+        for name in ("beta1", "beta2"):
+            value = getattr(self, name)
+            fine = is_number(value) and 0 <= value < 1
+            require(fine, owner, name, value, "a number in [0, 1)")
+        fine = is_number(self.epsilon) and self.epsilon > 0
+        require(fine, owner, "epsilon", self.epsilon, "a finite number > 0")
+        fine = self.normalise is None or (is_number(self.normalise) and self.normalise > 0)
+        require(fine, owner, "normalise", self.normalise, "None or a finite number > 0")
+
+
+def check_rate(owner: str, rate: float | Mapping[str, float]) -> None:
+    """Refuse learning rates that are not positive and finite."""
+    if isinstance(rate, Mapping):
+        require(len(rate) > 0, owner, "learning_rate", rate, "a rate for at least one projection")
+        for projection, value in rate.items():
+            fine = is_number(value) and value > 0
+            where = f"learning_rate[{projection!r}]"
+            allowed = "a finite number > 0 (leave a projection out to freeze it)"
+            require(fine, owner, where, value, allowed)
+    else:
+        fine = is_number(rate) and rate > 0
+        require(fine, owner, "learning_rate", rate, "a finite number > 0, or one per projection")

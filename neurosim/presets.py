@@ -1,0 +1,92 @@
+"""Ready choices, to start from: what was found to work, under a name.
+
+See ``docs/improvements.md`` for how each was found and what it scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from neurosim.errors import InputError
+from neurosim.network import rnn
+from neurosim.rules import LearnedFeedback
+from neurosim.simulator import Simulator
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network's start and how it learns.
+
+    Attributes
+    ----------
+    network : mapping
+        Arguments of `neurosim.rnn`, without its sizes and seed.
+    rule : learning rule
+    decorrelation : decorrelation rule or None
+    """
+
+    network: Mapping[str, Any]
+    rule: Any
+    decorrelation: Any = None
+
+    def simulator(
+        self, task: Any, hidden: int = 100, batch: int = 10, seed: int = 0, **more: Any
+    ) -> Simulator:
+        """Build a simulator for a task.
+
+        Parameters
+        ----------
+        task : task
+            Anything with ``n_inputs`` and ``n_targets``.
+        hidden, batch : int
+            Neurons of the hidden population, replicas.
+        seed : int
+            Of the initial weights and of all noise.
+        **more
+            Other arguments of `Simulator`.
+
+        Raises
+        ------
+        InputError
+            If the task has no sizes, or for arguments that cannot be simulated.
+
+        Examples
+        --------
+        >>> import neurosim as ns
+        >>> from tasks import MackeyGlass
+        >>> sim = ns.presets.best_local.simulator(MackeyGlass(steps=100), hidden=20, seed=1)
+        >>> type(sim.rule).__name__
+        'LearnedFeedback'
+        """
+        for name in ("n_inputs", "n_targets"):
+            if not hasattr(task, name):
+                raise InputError(f"Preset: task = {task!r} must have {name}, a number of channels")
+        network = rnn(
+            task.n_inputs,
+            hidden,
+            task.n_targets,
+            decorrelate=self.decorrelation is not None,
+            seed=seed,
+            **self.network,
+        )
+        more = {"decorrelation": self.decorrelation, "batch": batch, "seed": seed, **more}
+        return Simulator(network, rule=self.rule, **more)
+
+
+best_local = Preset(
+    network=MappingProxyType(
+        {"recurrent": "orthogonal", "gain": 0.9, "input_gain": 1.0, "bias": 0.1}
+    ),
+    rule=LearnedFeedback(
+        learning_rate={"A": 0.01, "R": 0.01, "b": 0.01, "B": 0.3},
+        normalise=1.0,
+        feedback_rate=1.0,
+    ),
+)
+"""The best all-round way to learn with nothing but local quantities and broadcast numbers.
+
+One setting for all tasks; a start that suits the task does better on each.
+"""
