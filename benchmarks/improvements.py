@@ -409,7 +409,10 @@ def main():
             if method.name in rates.get(task, {})
             for seed in REPORTING
         ]
-        rows = list(many(runs, given.jobs))
+        for row in many(runs, given.jobs):
+            rows.append(row)
+            if given.out is not None:  # what is done is kept, whatever happens to the rest
+                pd.DataFrame(rows).to_parquet(given.out, index=False)
         markdown(table(rows))
     if given.out is not None and rows:
         pd.DataFrame(rows).to_parquet(given.out, index=False)

@@ -14,6 +14,7 @@ from neurosim.checks import finite_array
 from neurosim.errors import InputError, is_count, require
 from neurosim.moments import GROUPS, Arrays, Moments, compare
 from neurosim.network import Network, rnn
+from neurosim.neurons import One
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 
@@ -43,7 +44,7 @@ class Alignment:
     Attributes
     ----------
     frame : pandas.DataFrame
-        One row for each ``projection`` (``hidden``: A and R as one vector; ``all``) and
+        One row for each ``projection`` (``hidden``: A and R as one vector; ``all``: and B) and
         ``reference``: ``full``, ``k=1`` (truncated to so many steps), ``chunk=5``.
         Columns: the measures above, each with its standard error, ``cosine_se`` and so on.
     draws : int
@@ -161,7 +162,7 @@ def align(
     )
     weights = sim.weights
     precise = {name: weights[name].astype(np.float64) for name in network.matrices}
-    model = network.populations[1].neuron
+    model = network.populations[-2].neuron
     name, tau = type(model).__name__.lower(), getattr(model, "tau", 1.0)
     gradients = {
         reference: bptt.gradients(precise, given, wanted, truncate, chunk, name, tau)[1]
@@ -170,7 +171,7 @@ def align(
     if getattr(drawn.rule, "passes", 2) == 1 and drawn.substrate == Substrate():
         draws = 1  # there is no noise: all draws are the same
     rate = drawn.rule.learning_rate
-    learning = [name for name in "ARB" if not isinstance(rate, Mapping) or name in rate]
+    learning = [name for name in gradients["full"] if not isinstance(rate, Mapping) or name in rate]
     moments = Moments({name: weights[name].size for name in learning}, min(GROUPS, draws))
     interrupted = _draw(drawn, weights, given, wanted, draws, moments, progress)
     return Alignment(compare(moments, gradients), moments.draws, interrupted)
@@ -253,13 +254,14 @@ def _lengths(field: str, lengths: Any) -> list[int]:
 
 def _check_network(network: Network) -> None:
     """Refuse networks whose gradients `bptt` does not know."""
-    hidden = network.populations[1]
+    hidden = network.populations[-2]
     like = rnn(
         network.inputs.size,
         hidden.size,
         network.outputs.size,
         decorrelate=hidden.decorrelation is not None,
         neuron=hidden.neuron,
+        bias=float(any(p.neuron == One() for p in network.populations)),
     )
     ends, known = (
         [(p.name, p.pre, p.post, p.delay) for p in n.projections] for n in (network, like)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What is judged as one vector: each projection, the hidden population's, all of them.
-PARTS = {"A": "A", "R": "R", "B": "B", "hidden": "AR", "all": "ARB"}
+PARTS = {"A": "A", "R": "R", "B": "B", "b": "b", "hidden": "AR", "all": "ARB"}
 MEASURES = ("cosine", "scale", "bias2", "variance", "snr")
 GROUPS = 20  # of draws, for standard errors
 

@@ -87,3 +87,12 @@ def test_feedback_weights_can_be_probed():
     record = sim.run(INPUTS, TARGETS, probes=[ns.Probe("F", "w", units=[0, 5])])
     assert record.probes["F.w"].shape == (9, 2, 2)
     np.testing.assert_array_equal(record.probes["F.w"][-1], sim.weights["F"][[0, 5]])
+
+
+def test_updates_of_a_network_with_a_bias_are_compared_with_its_gradients():
+    sim = ns.Simulator(ns.rnn(2, 6, 2, bias=0.5, seed=1), ns.BPTT(0.1, truncate=2), batch=3)
+    frame = ns.align(sim, INPUTS, TARGETS, truncations=[2], progress=False).frame
+    own = frame[frame.reference == "k=2"].set_index("projection")
+    assert set(own.index) == {"A", "R", "B", "b", "hidden", "all"}
+    np.testing.assert_allclose(own.cosine, 1, atol=1e-5)
+    np.testing.assert_allclose(own.scale, 1, atol=1e-4)
