@@ -50,20 +50,35 @@ def check_rule(rule: Any) -> None:
         if function is not None:
             arguments(function, known, owner)
     passes = getattr(rule, "passes", 2)
-    require(passes in (1, 2), owner, "passes", passes, "1, or 2: a baseline and a perturbed pass")
+    allowed = "1; or 2, a baseline and a perturbed pass; or 'both', two noisy passes"
+    require(passes in (1, 2, "both"), owner, "passes", passes, allowed)
+    if passes == "both":
+        _refuse_asking(
+            rule,
+            {"noise", "variance"},
+            "with passes = 'both' the noise of either pass may be the chip's own, which nobody "
+            "knows",
+        )
     if passes == 1:
         compared = {"delta_loss", "power", "variance", "a_perturbed", "noise"}
-        for place, known in ProjectionRule.knows.items():
-            function = scalar(type(rule), place)
-            asked = [] if function is None else arguments(function, known, owner)
-            for name in sorted(compared & set(asked)):
-                raise InputError(
-                    f"{owner}: {place}() asks for {name!r}, but with passes = 1 there is no "
-                    f"perturbed pass to compare the baseline with"
-                )
+        _refuse_asking(
+            rule,
+            compared,
+            "with passes = 1 there is no perturbed pass to compare the baseline with",
+        )
     perturbs = getattr(rule, "perturbs", "neurons")
     fine = perturbs in ("neurons", "weights")
     require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
+
+
+def _refuse_asking(rule: Any, names: set[str], why: str) -> None:
+    """Refuse a rule whose functions ask for something that there is not."""
+    owner = type(rule).__name__
+    for place, known in ProjectionRule.knows.items():
+        function = scalar(type(rule), place)
+        asked = [] if function is None else arguments(function, known, owner)
+        for name in sorted(names & set(asked)):
+            raise InputError(f"{owner}: {place}() asks for {name!r}, but {why}")
 
 
 def check_decorrelation(decorrelation: Any, network: Network) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,7 @@ class What(StrEnum):
     rules = "rules"
     configs = "configs"
     engines = "engines"
+    chips = "chips"
 
 
 def _version(wanted: bool) -> None:
@@ -176,6 +178,8 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
     """List what a config can name."""
     from neurosim.engines import ENGINES
     from neurosim.experiments import registry
+    from neurosim.substrate.presets import CHIPS
+    from neurosim.substrate.words import explanation
 
     if what is What.tasks:
         for name, point in registry.tasks().items():
@@ -186,6 +190,9 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
     elif what is What.configs:
         for name, path in registry.configs().items():
             print(f"{name:<32} {_first_comment(path)}".rstrip())
+    elif what is What.chips:
+        for name, chip in CHIPS.items():
+            print(f"{name}: {chip!r}\n{textwrap.indent(explanation(chip), '  ')}\n")
     else:
         for name, words in ENGINES.items():
             print(f"{name:<8} {words}")

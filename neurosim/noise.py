@@ -23,10 +23,45 @@ WORD = 0xFFFFFFFF
 MULTIPLIER_0, MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
 WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85
 
-# Streams: the use in the high bits, the place (population or projection) in the low ones.
-PERTURBATION = 1 << 16
-WEIGHT_PERTURBATION = 2 << 16
-ACT_NOISE = 3 << 16
+# Streams: the use in the high bits, the place (population or matrix) in the low ones.
+(
+    PERTURBATION,
+    WEIGHT_PERTURBATION,
+    ACT_NOISE,
+    TELEGRAPH,
+    TELEGRAPH_START,
+    FLICKER,
+    ACT_READ,
+    FIRED_READ,
+    SENT_READ,
+    MISMATCH_GAIN,
+    MISMATCH_OFFSET,
+    MISMATCH_TAU,
+    W_READ,
+    W_READ_RELATIVE,
+    PULSES,
+    C2C,
+    D2D,
+    W_WRITE,
+    ROUNDING,
+    STUCK,
+    DRIFT,
+    DIFFUSION,
+    EVENT_LOSS,
+    EVENT_JITTER,
+    REWARD_NOISE,
+    REWARD_LOSS,
+) = (use << 16 for use in range(1, 27))
+# Whose places are matrices; those of all others are populations.
+OF_MATRICES = (
+    WEIGHT_PERTURBATION,
+    *(W_READ, W_READ_RELATIVE, PULSES, C2C, D2D, W_WRITE, ROUNDING, STUCK, DRIFT, DIFFUSION),
+    *(EVENT_LOSS, EVENT_JITTER),
+)
+# Drawn once, from the chip's own seed.
+FROZEN = (MISMATCH_GAIN, MISMATCH_OFFSET, MISMATCH_TAU, D2D, STUCK, DRIFT)
+# Added to a stream that is drawn from while the network is only looked at.
+EVALUATION = 1 << 31
 
 NORMAL = 0
 RADEMACHER = 1

@@ -1,6 +1,7 @@
 """Ready choices, to start from: what was found to work, under a name.
 
-See ``docs/improvements.md`` for how each was found and what it scores.
+See ``docs/improvements.md`` for how `best_local` was found and what it scores, and
+`neurosim.substrate.presets` for where the chips' figures come from.
 """
 
 from __future__ import annotations
@@ -14,6 +15,35 @@ from neurosim.errors import InputError
 from neurosim.network import rnn
 from neurosim.rules import LearnedFeedback
 from neurosim.simulator import Simulator
+from neurosim.substrate.presets import (
+    CHIPS,
+    bad_reward,
+    bss2_like,
+    dynapse_like,
+    ecram,
+    ideal,
+    loihi_like,
+    noisy_node,
+    pcm_drift,
+    rram_hfo2,
+    smtj,
+)
+
+__all__ = [
+    "CHIPS",
+    "Preset",
+    "bad_reward",
+    "best_local",
+    "bss2_like",
+    "dynapse_like",
+    "ecram",
+    "ideal",
+    "loihi_like",
+    "noisy_node",
+    "pcm_drift",
+    "rram_hfo2",
+    "smtj",
+]
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,10 @@ class Simulator:
         check_decorrelation(decorrelation, network)
         self._plan = Plan(network, rule, decorrelation, substrate, int(batch), int(seed))
         make = find(engine, rule)
-        self._engine: Engine = make(self._plan, self._plan.initial_weights(), int(threads))
+        initial = self._plan.initial_weights()
+        self._engine: Engine = make(self._plan, initial, int(threads))
+        if self._plan.chip.programs:
+            self._engine.program(initial)
         self._step = 0
 
     # ------------------------------------------------------------- description
@@ -147,19 +150,20 @@ class Simulator:
     def weights(self) -> Weights:
         """Copies of all weight matrices, float32, ``w[post, pre]``.
 
-        Assign a dict with some or all of them to overwrite them.
+        Assign a dict with some or all of them to overwrite them. What is then stored is what
+        the chip can store: on its levels, below its full scale, and where nothing is stuck.
         """
         return self._engine.weights()
 
     @weights.setter
     def weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        merged = self._engine.weights()
+        there, given = self._engine.weights(), {}
         for name, values in weights.items():
-            if name not in merged:
-                known = nearest(name, merged)
+            if name not in there:
+                known = nearest(name, there)
                 raise InputError(f"Simulator: weights[{name!r}] does not exist; {known}")
-            merged[name] = finite_array(values, f"weights[{name!r}]", merged[name].shape)
-        self._engine.set_weights(merged)
+            given[name] = finite_array(values, f"weights[{name!r}]", there[name].shape)
+        self._engine.program(given)
 
     # --------------------------------------------------------------------- time
 
@@ -212,9 +216,17 @@ class Simulator:
         )
 
     def evaluate(
-        self, inputs: ArrayLike, targets: ArrayLike, *, probes: Iterable[Probe] = ()
+        self,
+        inputs: ArrayLike,
+        targets: ArrayLike,
+        *,
+        probes: Iterable[Probe] = (),
+        noise: bool = True,
     ) -> Record:
         """Run sequences from rest without learning, leaving this simulator as it is.
+
+        On a noisy chip noise is that of this step, and none that learning will meet: to
+        look twice gives the same twice.
 
         Parameters
         ----------
@@ -222,6 +234,9 @@ class Simulator:
             Any number of series.
         targets : array_like, (T, series, n_out)
         probes : iterable of Probe
+        noise : bool
+            Whether the chip's dynamic noise is on; what is frozen always is. See
+            `Substrate.without_noise`.
 
         Returns
         -------
@@ -229,8 +244,9 @@ class Simulator:
             With the outputs.
         """
         given = finite_array(inputs, "inputs", (None, None, self.network.inputs.size))
-        plan = self._plan.without_learning(given.shape[1])
+        plan = self._plan.without_learning(given.shape[1], noise)
         engine = type(self._engine)(plan, self._engine.weights(), self.threads)
+        engine.set_ages(self._engine.ages())
         return self._run(engine, given, targets, False, probes, True, True, None, None)
 
     def _count(self, steps: int) -> None:

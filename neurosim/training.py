@@ -50,8 +50,9 @@ class History:
     rows : list of dict
         ``epoch``; ``train_mse``, measured while learning (before training: without
         learning); ``test_mse`` and the task's other scores as ``test_...``, without
-        learning; ``seconds`` of learning; ``steps`` learned from; per step the ``events``,
-        ``synaptic_operations`` and ``weight_writes`` of all replicas together.
+        learning, and on a noisy chip ``test_..._without_noise`` as well; ``seconds`` of
+        learning; ``steps`` learned from; per step the ``events``, ``synaptic_operations``
+        and ``weight_writes`` of all replicas together.
     interrupted : bool
         Whether Ctrl-C ended the training. The simulator has then learned from a
         part of an epoch that is not in here.
@@ -230,10 +231,24 @@ def _epoch(sim: Simulator, task: TaskLike, epoch: int, bar: _Bar) -> dict[str, A
         costs = {"seconds": 0.0, "steps": 0} | dict.fromkeys(COUNTS, 0.0)
     else:
         row["train_mse"], costs = _learn(sim, inputs, targets, bar)
-    inputs, targets = task.test()
-    scores = task.score(sim.evaluate(inputs, targets).outputs, targets)
-    row |= {f"test_{name}": float(value) for name, value in scores.items()}
-    return row | costs
+    scores, _ = judged(sim, task, *task.test())
+    return row | {f"test_{name}": value for name, value in scores.items()} | costs
+
+
+def judged(
+    sim: Simulator, task: TaskLike, inputs: Any, targets: Any
+) -> tuple[dict[str, float], NDArray[np.float32] | None]:
+    """Scores of a network that does not learn, and its outputs.
+
+    On a chip with noise that such a network meets, scores without it come too, as
+    ``..._without_noise``.
+    """
+    outputs = sim.evaluate(inputs, targets).outputs
+    scores = {name: float(value) for name, value in task.score(outputs, targets).items()}
+    if sim.substrate.noisy:
+        quiet = task.score(sim.evaluate(inputs, targets, noise=False).outputs, targets)
+        scores |= {f"{name}_without_noise": float(value) for name, value in quiet.items()}
+    return scores, outputs
 
 
 def _learn(

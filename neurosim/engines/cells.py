@@ -40,6 +40,13 @@ class Neuron:
         self.a = [0.0] * lanes
         self.x = [0.0] * lanes
         self.s = [0.0] * lanes
+        self.before = [0.0] * lanes  # what it sent one step earlier
+        self.gain, self.offset = 1.0, 0.0
+        self.telegraph = [1.0] * lanes
+        # What rules read of it: of a and x in this step, of s in this one and those before.
+        self.seen_a = [0.0] * lanes
+        self.seen_x = [0.0] * lanes
+        self.readings: list[list[float]] = []
         self.noise: dict[tuple[int, int], float] = {}
         self.signal: dict[tuple[int, int], float] = {}
         self.retrograde: dict[int, float] = {}
@@ -72,8 +79,11 @@ class Synapse:
     def __init__(self, pre: Neuron, post: Neuron, index: int, delay: int) -> None:
         self.pre, self.post = pre, post
         self.weight = 0.0
-        self.arrived = [0.0] * len(pre.s)
+        self.age, self.nu, self.response, self.stuck = 0.0, 0.0, 0.0, False
         self.travelling = [0.0] * len(pre.s)
+        # What was due in this step and in the one before, and what arrived of it.
+        self.due, self.before = [0.0] * len(pre.s), [0.0] * len(pre.s)
+        self.arrived = [0.0] * len(pre.s)
         self.index = index
         self.delay = delay
         self.noise: dict[int, float] = {}
@@ -85,12 +95,13 @@ class Synapse:
 
     def accept(self, event: Event) -> None:
         """Take an event in; with a delay it is still on its way until the next step."""
-        (self.travelling if self.delay else self.arrived)[event.lane] = event.payload
+        (self.travelling if self.delay else self.due)[event.lane] = event.payload
 
     def begin_step(self) -> None:
-        """Events that were on their way arrive."""
+        """Events that were on their way are due."""
+        self.before = list(self.due)
         if self.delay:
-            self.arrived = list(self.travelling)
+            self.due = list(self.travelling)
 
     def transmit(self, lane: int, perturbation: float) -> None:
         """Hand the event that arrived on to the postsynaptic neuron."""
@@ -100,8 +111,9 @@ class Synapse:
 class DecorrelatingSynapse:
     """A synapse of D: from a neuron's activity to what another one sends."""
 
-    def __init__(self, pre: Neuron, post: Neuron) -> None:
-        self.pre, self.post, self.weight = pre, post, 0.0
+    def __init__(self, pre: Neuron, post: Neuron, index: int) -> None:
+        self.pre, self.post, self.weight, self.index = pre, post, 0.0, index
+        self.age, self.nu, self.response, self.stuck = 0.0, 0.0, 0.0, False
         pre.outlet.append(self)
 
 

@@ -13,7 +13,17 @@ from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.kernels import kernels
 from neurosim.engines.loops import advance, complete
 from neurosim.engines.plan import Plan
-from neurosim.engines.tables import Due, System, columns, empty_memory, layout, panels, passes_of
+from neurosim.engines.silicon import Silicon
+from neurosim.engines.tables import (
+    Due,
+    System,
+    assumptions_of,
+    columns,
+    empty_memory,
+    layout,
+    panels,
+    passes_of,
+)
 from neurosim.engines.vectors import WIDTH
 from neurosim.network import Weights
 
@@ -31,8 +41,16 @@ class CpuEngine(Engine):
         self._populations, self._projections, self._at, n_weights = layout(plan)
         self._memory = empty_memory(plan, self._populations, self._projections, n_weights, threads)
         self._system = complete(
-            System(kernels(plan), self._passes, self._populations, self._projections, self._memory)
+            System(
+                kernels(plan),
+                self._passes,
+                assumptions_of(plan),
+                self._populations,
+                self._projections,
+                self._memory,
+            )
         )
+        self._silicon = Silicon(plan, self._memory, self._populations, self._panels)
         self._helpers = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         self._helping: list[Future[Any]] = []
         self.set_weights(weights)
@@ -80,12 +98,36 @@ class CpuEngine(Engine):
             rows = self._memory.feedback_weights[:, self._units(population.name)]
             rows[...] = weights[name].T
 
-    def _remembered(self) -> dict[tuple[str, str], NDArray[np.float32]]:
-        """What the optimiser remembers: by projection and memory, all that lies like weights."""
-        if not len(self._memory.first):
+    def program(self, weights: Weights) -> None:
+        if not self.plan.chip.programs and not self.plan.chip.ages:
+            super().program(weights)
+            return
+        self.finish()
+        before = {name: self._matrix(name) for name in self.plan.network.matrices}
+        self.set_weights(self.weights() | weights)
+        for name in self.plan.network.matrices:
+            if name in weights:
+                self._silicon.store(name, before[name])
+
+    def ages(self) -> dict[str, Any]:
+        if not self.plan.chip.drifts:
             return {}
+        self.finish()
+        names = self.plan.network.matrices
+        return {f"{name}.age": self._matrix(name, self._memory.age) for name in names}
+
+    def set_ages(self, ages: dict[str, Any]) -> None:
+        for name in self.plan.network.matrices if self.plan.chip.drifts else ():
+            self._lay(name, ages[f"{name}.age"], self._memory.age)
+
+    def _remembered(self) -> dict[tuple[str, str], NDArray[np.float32]]:
+        """What synapses remember from run to run: by projection and memory, as weights lie."""
         names = [p.name for p in self.plan.network.projections]
-        memories = {"first": self._memory.first, "second": self._memory.second}
+        memories: dict[str, NDArray[np.float32]] = {}
+        if len(self._memory.first):
+            memories |= {"first": self._memory.first, "second": self._memory.second}
+        if self.plan.delays and len(self._memory.owed):
+            memories |= {"owed": self._memory.owed}
         return {(name, key): values for name in names for key, values in memories.items()}
 
     def state(self) -> dict[str, Any]:
@@ -93,27 +135,48 @@ class CpuEngine(Engine):
         found = {
             f"{p.name}.{variable}": getattr(self._memory, variable)[:, self._units(p.name)].copy()
             for p in self.plan.network.populations
-            for variable in ("x", "s")
+            for variable in self._kept()
         }
         remembered = self._remembered()
-        if remembered:
+        if len(self._memory.first):
             updates = float(self._memory.due[Due.UPDATES])
             found["optimiser.updates"] = np.array([updates])  # beyond 2**24 float32 cannot count
         for (name, key), values in remembered.items():
             found[f"{name}.{key}"] = self._matrix(name, values)
-        return found
+        for name in [p.name for p in self.plan.network.projections] * self._waiting():
+            traces = [self._matrix(name, row) for row in self._memory.eligibility]
+            found[f"{name}.eligibility"] = np.stack(traces)
+        for p in self.plan.network.populations:
+            found |= self._silicon.past(p.name, self._units(p.name))
+        return found | self._silicon.line() | self.ages()
+
+    def _kept(self) -> tuple[str, ...]:
+        return ("x", "s", "telegraph") if self.plan.substrate.act_telegraph else ("x", "s")
+
+    def _waiting(self) -> bool:
+        """Whether eligibilities outlive a run."""
+        return self.plan.delays and self.plan.waits
 
     def set_state(self, state: dict[str, Any]) -> None:
         remembered = self._remembered()
-        if remembered:
+        if len(self._memory.first):
             self._memory.due[Due.UPDATES] = int(state["optimiser.updates"][0])
         for (name, key), values in remembered.items():
             self._lay(name, state[f"{name}.{key}"], values)
         for p in self.plan.network.populations:
-            for variable in ("x", "s"):
+            for variable in self._kept():
                 values = state[f"{p.name}.{variable}"]
                 getattr(self._memory, variable)[:, self._units(p.name)] = values
+        for name in [p.name for p in self.plan.network.projections] * self._waiting():
+            for row, values in zip(
+                self._memory.eligibility, state[f"{name}.eligibility"], strict=True
+            ):
+                self._lay(name, values, row)
         self._memory.sent[...] = self._memory.s.T  # whichever of the three is the last
+        for p in self.plan.network.populations:
+            self._silicon.set_past(p.name, self._units(p.name), state)
+        self._silicon.set_line(state)
+        self.set_ages(state)
 
     def observe(self, name: str, variable: str, pass_: int) -> NDArray[np.float32]:
         if variable in ("noise", "signal", "eligibility"):
@@ -131,11 +194,13 @@ class CpuEngine(Engine):
     def begin(self, rest: bool) -> None:
         self.finish()
         memory = self._memory
-        for values in (memory.eligibility, memory.owed, memory.owed_reward, memory.signal):
+        late = () if self.plan.delays else (memory.eligibility, memory.owed)
+        for values in (*late, memory.owed_reward, memory.signal):
             values[...] = 0
         if rest:
             for values in (memory.x, memory.s, memory.sent):
                 values[...] = 0
+            self._silicon.forget()
 
     def advance(self, progress: Progress) -> None:
         diverged = self._call(progress, settle=False)

@@ -18,6 +18,7 @@ SHIFT = WIDTH.bit_length() - 1
 draw_words = compiled(noise.words, exact=True)
 normal_pair = compiled(noise.normal_pair, exact=True)
 sign = compiled(noise.sign, exact=True)
+unit = compiled(noise.unit, exact=True)
 weight_index = compiled(noise.weight_index)
 
 
@@ -129,6 +130,37 @@ def weight_normals(
         words[2 * plane + m] = w2
         words[3 * plane + m] = w3
     _turn_normal(drawn, words, scale, plane, count)
+
+
+def weight_uniforms(
+    drawn, plane, words, seed, stream, step, pass_, replica, row, n_pre, begin, end
+) -> None:
+    """Draw uniform numbers in (0, 1] as `weight_normals` draws normal ones, for a replica."""
+    widely()
+    count = ((end - begin + 3) >> 2) * WIDTH
+    first, further = weight_index(row, begin, n_pre) >> 2, weight_index(1, 0, n_pre) >> 2
+    for m in range(count):
+        block = first + (m & (WIDTH - 1)) * further + (m >> SHIFT)
+        w0, w1, w2, w3 = draw_words(seed, stream, step, pass_, replica, block)
+        words[m] = w0
+        words[plane + m] = w1
+        words[2 * plane + m] = w2
+        words[3 * plane + m] = w3
+    for m in range(count):
+        drawn[m] = unit(words[m])
+        drawn[plane + m] = unit(words[plane + m])
+        drawn[2 * plane + m] = unit(words[2 * plane + m])
+        drawn[3 * plane + m] = unit(words[3 * plane + m])
+
+
+def fill_uniform(out, n, words, seed, stream, step, pass_, replica, first) -> None:
+    """Draw uniform numbers `first`, a multiple of 4, to ``first + n``, up to a whole block."""
+    for k in range((n + 3) >> 2):
+        w0, w1, w2, w3 = draw_words(seed, stream, step, pass_, replica, (first >> 2) + k)
+        out[4 * k] = unit(w0)
+        out[4 * k + 1] = unit(w1)
+        out[4 * k + 2] = unit(w2)
+        out[4 * k + 3] = unit(w3)
 
 
 def add_drawn(noisy, at, weights, here, drawn, plane, n) -> None:

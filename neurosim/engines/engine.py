@@ -76,7 +76,19 @@ class Engine(ABC):
 
     @abstractmethod
     def set_weights(self, weights: Weights) -> None:
-        """Overwrite all weight matrices."""
+        """Overwrite all weight matrices with what is stored."""
+
+    def program(self, weights: Weights) -> None:
+        """Have devices store some of the matrices, as well as they can."""
+        self.set_weights(self.weights() | weights)
+
+    def ages(self) -> dict[str, Any]:
+        """Steps since each device was written, where it matters."""
+        return {}
+
+    def set_ages(self, ages: dict[str, Any]) -> None:
+        """Overwrite what `ages` gives."""
+        assert not ages
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

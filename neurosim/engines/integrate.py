@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from neurosim.engines.adapt import PLANE, adapt, adapt_outlets, clear, turn
 from neurosim.engines.compile import invoke, loop
+from neurosim.engines.devices import add_read_noise, age_devices, arrivals, read_noise
+from neurosim.engines.observe import show
 from neurosim.engines.plan import LOCAL
 from neurosim.engines.tables import CHUNK, Due, Scratch
 from neurosim.engines.vectors import WIDTH
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
 DRAWN, NOISY = Scratch.DRAWN, Scratch.NOISY
+ARRIVED, POWER = Scratch.ARRIVED, Scratch.POWER
 
 
 @loop
@@ -32,7 +35,7 @@ def integrate(
 ):  # fmt: skip
     """Visit panels of a projection: change them, then sum what they let through."""
     kernels, passes, projections = system.kernels, system.passes, system.projections
-    populations, memory = system.populations, system.memory
+    chip, populations, memory = system.chip, system.populations, system.memory
     pre, post = projections.pre[q], projections.post[q]
     n, rows, wide = populations.size[pre], memory.a.shape[1], memory.s.shape[0]
     size, before = n * WIDTH, populations.start[pre]
@@ -43,6 +46,7 @@ def integrate(
         and populations.credit[post] == LOCAL and passes.schedule == 0
         and not projections.perturbed[q] and passes.optimiser == 0
         and not passes.traces and not passes.normalise > 0
+        and not (chip.shows or chip.loses or chip.programs or chip.ages)
     )  # fmt: skip
     group, columns = portion(lanes, n)
     groups = (stop - first + group - 1) // group
@@ -67,6 +71,14 @@ def integrate(
                 adapt(system, scratch, words, q, panel, panels, begin, end, ago)
             if lanes == 0:
                 continue
+            if chip.ages:
+                for i in range(panels):
+                    age_devices(
+                        system, scratch, words, q, at + i * size, (panel + i) * WIDTH, n, begin,
+                        end, clock,
+                    )  # fmt: skip
+            if chip.loses:
+                continue
             if projections.perturbed[q]:
                 perturbed_products(
                     system, scratch, words, q, at, panel, panels,
@@ -80,6 +92,63 @@ def integrate(
                         lanes, memory.a, rows, row,
                     ),
                 )  # fmt: skip
+        if lanes and chip.loses:
+            for i in range(panels):
+                delivered(system, scratch, words, q, at + i * size, panel + i, columns, clock)
+    if lanes and not chip.loses and (chip.w_read_noise[q] > 0 or chip.w_read_relative > 0):
+        unit = first * WIDTH
+        read_noise(
+            system, scratch, words, q, projections.start[q] + first * size, n, n, source, before,
+            memory.a, populations.start[post] + unit, unit,
+            min(populations.size[post], stop * WIDTH) - unit, clock,
+        )  # fmt: skip
+
+
+@loop
+def delivered(system, scratch, words, q, at, panel, columns, clock):
+    """Sum what one panel makes of the events that arrive, lane by lane."""
+    kernels, projections = system.kernels, system.projections
+    populations, memory, passes = system.populations, system.memory, system.passes
+    pre, post, batch = projections.pre[q], projections.post[q], passes.batch
+    n, rows, power = populations.size[pre], memory.a.shape[1], scratch[POWER]
+    row, noisy = populations.start[post] + panel * WIDTH, scratch[NOISY]
+    lessons = populations.first_lesson[post]
+    for lane in range(memory.a.shape[0]):
+        k = passes.comparison[lane // batch]
+        perturbed = projections.perturbed[q] and lessons <= k < lessons + populations.lessons[post]
+        for r in range(2 * WIDTH):
+            power[r] = 0
+        for begin in range(0, n, columns):
+            end = min(n, begin + columns)
+            here = at + begin * WIDTH
+            arrivals(
+                system, scratch, words, scratch[ARRIVED], q, memory.sent, populations.start[pre],
+                projections.delay[q], lane, clock, panel * WIDTH, n, begin, end,
+            )  # fmt: skip
+            if perturbed:
+                invoke(
+                    kernels.draw_weights,
+                    (
+                        scratch[DRAWN], PLANE, words, passes.sign[lane // batch] * passes.noise_std,
+                        passes.seed, projections.noise_stream[q], clock, k, panel * WIDTH, n,
+                        begin, end,
+                    ),
+                )  # fmt: skip
+                both = (noisy, 0, memory.weights, here, scratch[DRAWN], PLANE, end - begin)
+                invoke(kernels.add_drawn, both)
+            else:
+                for i in range((end - begin) * WIDTH):
+                    noisy[i] = memory.weights[here + i]
+            given = (
+                noisy, 0, memory.weights, here, end - begin, scratch[ARRIVED], memory.a,
+                lane * rows + row, power,
+            )  # fmt: skip
+            invoke(kernels.deliver, given)
+        count = min(WIDTH, populations.size[post] - panel * WIDTH)
+        add_read_noise(
+            system, scratch, words, q, memory.a, lane, row, panel * WIDTH, count, power,
+            power[WIDTH:], 1, clock,
+        )  # fmt: skip
 
 
 @loop
@@ -131,14 +200,12 @@ def perturbed_products(
 
 
 @loop
-def decorrelate(system, scratch, p, block, first, stop, backwards, lanes, listen):
+def decorrelate(
+    system, scratch, words, p, block, first, stop, backwards, lanes, listen, clock
+):  # fmt: skip
     """Visit panels of D: change them, sum what they let through, and what they send back."""
-    kernels, passes, populations, memory = (
-        system.kernels,
-        system.passes,
-        system.populations,
-        system.memory,
-    )
+    kernels, passes, chip = system.kernels, system.passes, system.chip
+    populations, memory, m = system.populations, system.memory, system.populations.matrix[p]
     start, n, stride = populations.start[p], populations.size[p], populations.stride[p]
     rows, wide, size = memory.s.shape[1], memory.s.shape[0], stride * WIDTH
     back, ago = memory.retrograde[block], 1 if lanes else 0
@@ -156,7 +223,12 @@ def decorrelate(system, scratch, p, block, first, stop, backwards, lanes, listen
         for begin in range(0, n, columns):
             end = min(n, begin + columns)
             if memory.due[DECORRELATION]:
-                adapt_outlets(system, scratch, p, panel, panels, begin, end, ago)
+                adapt_outlets(system, scratch, words, p, panel, panels, begin, end, ago)
+            for i in range(panels if lanes and chip.ages else 0):
+                age_devices(
+                    system, scratch, words, m, at + i * size, (panel + i) * WIDTH, n, begin, end,
+                    clock,
+                )  # fmt: skip
             invoke(
                 kernels.multiply,
                 (
@@ -164,6 +236,14 @@ def decorrelate(system, scratch, p, block, first, stop, backwards, lanes, listen
                     lanes, memory.s, rows, row,
                 ),
             )  # fmt: skip
+        unit, until = panel * WIDTH, min(n, (panel + panels) * WIDTH)
+        if lanes and (chip.w_read_noise[m] > 0 or chip.w_read_relative > 0):
+            read_noise(
+                system, scratch, words, m, at, stride, n, memory.fired, start, memory.s, row, unit,
+                until - unit, clock,
+            )  # fmt: skip
+        if lanes:
+            show(system, scratch, words, p, unit, until, clock)
         # Beyond the last neuron there is nobody to send anything.
         for lane in range(lanes):
             clear(memory.s[lane, max(row, start + n) : row + panels * WIDTH])
@@ -171,7 +251,7 @@ def decorrelate(system, scratch, p, block, first, stop, backwards, lanes, listen
             invoke(
                 kernels.send_back,
                 (
-                    memory.weights, at, size, panels, stride, memory.s, row, rows, passes.batch,
-                    back, start,
+                    memory.weights, at, size, panels, stride, memory.read_s, row, rows,
+                    passes.batch, back, start,
                 ),
             )  # fmt: skip

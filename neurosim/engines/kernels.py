@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import noise
-from neurosim.engines import draws, tiles
+from neurosim.engines import device_kernels, draws, tiles
 from neurosim.engines.compile import Kernel, adapted
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.plan import Plan
@@ -41,6 +41,14 @@ class Kernels(NamedTuple):
     hand_out: int
     fill: int  # with what is injected
     fill_normal: int
+    fill_uniform: int
+    weight_normals: int
+    weight_uniforms: int
+    program: int  # devices
+    grow_old: int
+    arrive: int  # events
+    deliver: int
+    squares: int
     draw_weights: int
     add_drawn: int
     begin_sums: int
@@ -50,6 +58,8 @@ class Kernels(NamedTuple):
     absorb: int
     visit: int
     trace: int  # what `absorb` is where synapses keep traces
+    absorb_arrived: int  # the same two, where every synapse knows what arrived at it
+    trace_arrived: int
     optimise: int
     mend: int  # feedback weights
     absorb_outlets: int
@@ -65,7 +75,7 @@ def kernels(plan: Plan) -> Kernels:
     """Compile what a plan needs, or find it on disk; what it never calls is 0."""
     rule: Any = type(plan.rule)
     decorrelation = type(plan.decorrelation)
-    network = plan.network
+    network, chip = plan.network, plan.chip
     learns, decorrelates = plan.learns and plan.local, plan.decorrelation is not None
     traces, at_once = learns and plan.traces, learns and not plan.traces
     normal = plan.distribution == noise.NORMAL
@@ -79,7 +89,15 @@ def kernels(plan: Plan) -> Kernels:
         send_back=_entry("send_back", decorrelates),
         hand_out=_entry("hand_out"),
         fill=_entry(fill, noisy_neurons),
-        fill_normal=_entry("fill_normal", plan.substrate.act_noise > 0),
+        fill_normal=_entry("fill_normal", bool(plan.substrate.assumed)),
+        fill_uniform=_entry("fill_uniform", bool(plan.substrate.assumed)),
+        weight_normals=_entry("weight_normals", chip.programs or chip.ages),
+        weight_uniforms=_entry("weight_uniforms", chip.programs or chip.loses),
+        program=_entry("program", chip.programs or chip.ages),
+        grow_old=_entry("grow_old", chip.ages),
+        arrive=_entry("arrive", chip.loses),
+        deliver=_entry("deliver", chip.loses),
+        squares=_entry("squares", plan.substrate.w_read_relative > 0),
         draw_weights=_entry(weights, noisy_weights),
         add_drawn=_entry("add_drawn", noisy_weights),
         begin_sums=_entry("begin_sums"),
@@ -89,6 +107,12 @@ def kernels(plan: Plan) -> Kernels:
         absorb=_of(rule, "synapse").entry if at_once else 0,
         visit=_of(rule, "visit").entry if at_once and plan.batch == 1 else 0,
         trace=_traced(rule, fingerprint([rule.trace, rule.synapse])).entry if traces else 0,
+        absorb_arrived=_of(rule, "arrived").entry if at_once and chip.loses else 0,
+        trace_arrived=(
+            _traced(rule, fingerprint([rule.trace, rule.synapse]), True).entry
+            if traces and chip.loses
+            else 0
+        ),
         optimise=_optimiser(plan.options.optimiser).entry if optimises else 0,
         mend=_of(rule, "feedback_synapse").entry if learns and plan.learns_feedback else 0,
         absorb_outlets=_of(decorrelation, "synapse", outlets=True).entry if decorrelates else 0,
@@ -115,6 +139,13 @@ MACHINE: dict[str, tuple[Callable[[], Callable[..., None]], str]] = {
     "fill_signs": (lambda: draws.fill_signs, "piiiiiifwpiiiii"),
     "weight_normals": (lambda: draws.weight_normals, "piwfiiiiiiii"),
     "weight_signs": (lambda: draws.weight_signs, "piwfiiiiiiii"),
+    "weight_uniforms": (lambda: draws.weight_uniforms, "piwiiiiiiiii"),
+    "fill_uniform": (lambda: draws.fill_uniform, "piwiiiiii"),
+    "program": (lambda: device_kernels.program, "piipppppppiipfffffffff"),
+    "grow_old": (lambda: device_kernels.grow_old, "piipppfffpi"),
+    "arrive": (lambda: device_kernels.arrive, "pipipiippppiff"),
+    "deliver": (lambda: device_kernels.deliver, "pipiippip"),
+    "squares": (lambda: device_kernels.squares, "piipiip"),
     "add_drawn": (lambda: draws.add_drawn, "pipipii"),
     "begin_sums": (lambda: draws.begin_sums, "ppiiinpii"),
     "copy_rows": (lambda: draws.copy_rows, "ppiiii"),
@@ -134,7 +165,7 @@ def _entry(name: str, needed: bool = True) -> int:
 
 def _of(owner: type, name: str, outlets: bool = False) -> Kernel:
     """Kernel around a scalar function of a rule or neuron model, as it is at this moment."""
-    function = scalar(owner, "synapse" if name == "visit" else name)
+    function = scalar(owner, "synapse" if name in ("visit", "arrived") else name)
     return _around(owner, name, outlets, function, fingerprint([function]))
 
 
@@ -145,6 +176,7 @@ def _around(owner: type, name: str, outlets: bool, function: Any, version: str) 
         "neuron": NEURON,
         "synapse": SYNAPSE,
         "visit": SYNAPSE,
+        "arrived": SYNAPSE,
         "activity": ACTIVITY,
         "slope": SLOPE,
         "feedback_synapse": FEEDBACK,
@@ -156,6 +188,8 @@ def _around(owner: type, name: str, outlets: bool, function: Any, version: str) 
         return Kernel(tiles.absorb(inner), "pipiiifiiipiipipiipi", version, apart=False)
     if name == "visit":
         return Kernel(tiles.visit(inner), "piiifipipiipipip", version, apart=False)
+    if name == "arrived":
+        return Kernel(tiles.absorb_arrived(inner), "piippipipi", version)
     around = {
         "reward": _reward,
         "neuron": _neuron,
@@ -207,9 +241,9 @@ def _activity(activity: Any) -> tuple[Any, str]:
         for lane in range(lanes):
             at = start + lane * rows
             for i in range(n):
-                x[at + i] = activity(a[at + i], x[at + i], leak, keep)
+                x[at + i] = activity(a[at + i], x[at + i], leak[start + i], keep[start + i])
 
-    return activities, "ppiiiiff"
+    return activities, "ppiiiipp"
 
 
 def _slope(slope: Any) -> tuple[Any, str]:
@@ -218,9 +252,9 @@ def _slope(slope: Any) -> tuple[Any, str]:
         for b in range(batch):
             at = start + b * rows
             for i in range(n):
-                out[at + i] = slope(a[at + i], leak)
+                out[at + i] = slope(a[at + i], leak[start + i])
 
-    return slopes, "piiiifp"
+    return slopes, "piiiipp"
 
 
 def _mend(feedback: Any) -> tuple[Any, str]:
@@ -233,11 +267,12 @@ def _mend(feedback: Any) -> tuple[Any, str]:
 
 
 @cache
-def _traced(rule: type, version: str) -> Kernel:
+def _traced(rule: type, version: str, arrived: bool = False) -> Kernel:
     """Kernel for synapses that keep traces, of one replica at a time."""
     trace = adapted(scalar(rule, "trace"), TRACE, rule.__name__)
     synapse = adapted(scalar(rule, "synapse"), TRACED, rule.__name__)
-    return Kernel(tiles.traced(trace, synapse), "ppiiipiipipipipif", version)
+    kinds = "ppiiip" + ("" if arrived else "ii") + "pipipipipi"
+    return Kernel(tiles.traced(trace, synapse, arrived), kinds, version)
 
 
 @cache

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from neurosim.engines.adapt import UPDATES, add_scaled, clear, turn
-from neurosim.engines.compile import invoke, loop
+from neurosim import noise
+from neurosim.engines.adapt import CLOCK, OFFSET, OVER, TURN, UPDATES, WRITE, add_scaled, clear
+from neurosim.engines.chip import EPISODE, STEP_BY_STEP
+from neurosim.engines.compile import compiled, invoke, loop
+from neurosim.engines.devices import HALF, PLANE, of_turn
 from neurosim.engines.phases import ONE, ZERO, is_finite, share
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
+from neurosim.engines.tables import Due, Late, Scratch
 from neurosim.engines.vectors import widely
+from neurosim.substrate.reward_line import line_power as _line_power
+from neurosim.substrate.reward_line import reward_received as _reward_received
+
+PROJECTIONS, LATE = Due.PROJECTIONS, Due.LATE
+VALID, FIRST = Late.VALID, Late.FIRST
+OVER_THEN, WRITE_THEN = Late.OVER, Late.WRITE
+CLOCK_THEN, TURN_THEN = Late.CLOCK, Late.TURN
+NOISY, OTHER = Scratch.NOISY, Scratch.OTHER
+REWARD_NOISE, REWARD_LOSS = noise.REWARD_NOISE, noise.REWARD_LOSS
+
+line_power, reward_received = compiled(_line_power), compiled(_reward_received)
 
 
 @loop
-def teach(system, targets, over, write, rewards):
+def teach(system, targets, about, rewards):
     """Form the broadcast scalars and, neuron by neuron, the signals.
+
+    `about` a step are whether an episode is over, whether weights are to change, whether a
+    sequence begins, and the clock.
 
     Returns
     -------
@@ -28,14 +48,15 @@ def teach(system, targets, over, write, rewards):
     )
     batch, pairs, rows = passes.batch, memory.difference.size, memory.a.shape[1]
     power, delta = memory.power, memory.delta
-    if write:
-        memory.due[UPDATES] += 1
-        memory.unbias[0] = 1.0 / (1.0 - passes.beta1 ** memory.due[UPDATES])
-        memory.unbias[1] = 1.0 / (1.0 - passes.beta2 ** memory.due[UPDATES])
+    over, clock = about[0], about[3]
     if passes.feeds_back:
         feed_back(system, targets)
     for c in range(pairs):
         memory.owed_reward[c] += memory.difference[c]
+    if system.chip.alters_rewards:
+        receive(system, STEP_BY_STEP, memory.difference, memory.received, clock)
+        if over and somebody_waits(system):
+            receive(system, EPISODE, memory.owed_reward, memory.received_reward, clock)
     for p in range(1, populations.size.size):
         if not populations.learns[p]:
             continue
@@ -44,7 +65,7 @@ def teach(system, targets, over, write, rewards):
         credit, factor = populations.credit[p], populations.factor[p]
         size, start = populations.size[p], populations.start[p]
         for c in range(pairs):
-            delta[c] = factor * memory.difference[c] if credit == LOCAL else ONE
+            delta[c] = factor * memory.received[c] if credit == LOCAL else ONE
         invoke(
             kernels.reward,
             (
@@ -53,42 +74,157 @@ def teach(system, targets, over, write, rewards):
             ),
         )  # fmt: skip
         first, lessons = populations.first_lesson[p], populations.lessons[p]
-        for b in range(batch):
-            rewards[p - 1, b] = ZERO
         for c in range(first * batch, (first + lessons) * batch):
-            b = c % batch
             if passes.measures_power and not power[c] > 0:
                 memory.forming[p, c] = ZERO
             forming = memory.forming[p, c]
             broadcast = forming
             if credit == RETURN_TO_GO:
-                broadcast = factor * memory.difference[c]
+                broadcast = factor * memory.received[c]
             elif credit == GLOBAL:
-                broadcast = factor * memory.owed_reward[c] if over else ZERO
+                broadcast = factor * memory.received_reward[c] if over else ZERO
             memory.credited[p, c] = broadcast
-            rewards[p - 1, b] += broadcast / np.float32(lessons)
         if passes.asks_slope:
             given = (
-                memory.a, start, rows, size, batch, populations.leak[p], memory.slope,
+                memory.read_a, start, rows, size, batch, memory.leak, memory.slope,
             )  # fmt: skip
             invoke(kernels.slope[populations.model[p]], given)
         for k in range(first, first + lessons):
             invoke(
                 kernels.neuron,
                 (
-                    memory.a, start, rows, size, passes.reference, passes.perturbed, k, batch,
+                    memory.read_a, start, rows, size, passes.reference, passes.perturbed, k, batch,
                     memory.noise, passes.noise_gain, memory.forming, p * pairs + k * batch,
                     memory.slope, memory.feedback, memory.slope.shape[0], memory.signal,
                 ),
             )  # fmt: skip
-        if passes.normalise > 0:
-            normalise(system, p)
     if passes.feedback_rate > 0:
         mend(system)
     if over:
         for c in range(pairs):
             memory.owed_reward[c] = ZERO
+    learn_from(system, about, rewards)
     return True
+
+
+@loop
+def learn_from(system, about, rewards):
+    """Let the lesson that arrives now be learned from: this step's, or one from long ago."""
+    passes, populations, memory = system.passes, system.populations, system.memory
+    batch, (over, write, start, clock), offset = passes.batch, about, 0
+    if system.chip.delay:
+        valid, over, write, start, clock, offset = exchange(system, over, write, start, clock)
+        if start:
+            forget(memory.eligibility)
+            clear(memory.owed)
+        if not valid:
+            return
+    memory.due[PROJECTIONS] = 1
+    memory.due[OVER] = over
+    memory.due[WRITE] = write
+    memory.due[CLOCK] = clock
+    memory.due[OFFSET] = offset
+    if write:
+        memory.due[UPDATES] += 1
+        memory.unbias[0] = 1.0 / (1.0 - passes.beta1 ** memory.due[UPDATES])
+        memory.unbias[1] = 1.0 / (1.0 - passes.beta2 ** memory.due[UPDATES])
+    for p in range(1, populations.size.size):
+        if not populations.learns[p]:
+            continue
+        first, lessons = populations.first_lesson[p], populations.lessons[p]
+        for b in range(batch):
+            rewards[p - 1, b] = ZERO
+        for c in range(first * batch, (first + lessons) * batch):
+            rewards[p - 1, c % batch] += memory.credited[p, c] / np.float32(lessons)
+        if passes.normalise > 0:
+            normalise(system, p)
+
+
+@loop
+def forget(values):
+    """Set rows of numbers to zero."""
+    for row in range(values.shape[0]):
+        clear(values[row])
+
+
+@loop
+def exchange(system, over, write, start, clock):
+    """Send this step's lesson on its way, and take the one that arrives."""
+    memory = system.memory
+    slot = memory.due[LATE] % system.chip.delay
+    memory.due[LATE] += 1
+    about = memory.late_about[slot]
+    arrived = about[VALID], about[OVER_THEN], about[WRITE_THEN], about[FIRST], about[CLOCK_THEN]
+    offset = memory.due[TURN] - about[TURN_THEN]
+    about[VALID], about[OVER_THEN], about[WRITE_THEN], about[FIRST] = 1, over, write, start
+    about[CLOCK_THEN], about[TURN_THEN] = clock, memory.due[TURN]
+    swap(memory.late_signal[slot], memory.signal[0])
+    swap(memory.late_forming[slot], memory.forming)
+    swap(memory.late_broadcast[slot], memory.credited)
+    valid, over_then, write_then, first, then = arrived
+    return valid, over_then, write_then, first, then, offset
+
+
+@loop
+def swap(values, others):
+    """Exchange rows of numbers."""
+    for row in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            values[row, i], others[row, i] = others[row, i], values[row, i]
+
+
+@loop
+def idle(system):
+    """Let a step go by in which nothing is taught; what arrives in it is lost."""
+    memory = system.memory
+    memory.late_about[memory.due[LATE] % system.chip.delay, VALID] = 0
+    memory.due[LATE] += 1
+
+
+@loop
+def arriving(system, write):
+    """Whether the lesson that arrives in this step makes weights change."""
+    if not system.chip.delay:
+        return write
+    about = system.memory.late_about[system.memory.due[LATE] % system.chip.delay]
+    return about[VALID] > 0 and about[WRITE_THEN] > 0
+
+
+@loop
+def somebody_waits(system):
+    """Whether a population learns by what is broadcast at the end of an episode."""
+    populations = system.populations
+    waiting = False
+    for p in range(1, populations.size.size):
+        waiting = waiting or populations.credit[p] == GLOBAL
+    return waiting
+
+
+@loop
+def receive(system, kind, values, received, clock):
+    """What arrives of a broadcast of loss differences."""
+    passes, chip, memory = system.passes, system.chip, system.memory
+    batch, scratch, words = passes.batch, memory.scratch[0], memory.words[0]
+    drawn = scratch[NOISY]
+    memory.line_count[kind] += 1
+    count = np.float32(memory.line_count[kind])
+    for c in range(values.size):
+        k, b = c // batch, 0 if passes.batch_wide else c % batch
+        power = np.float32(line_power(memory.line_power[kind, c], values[c], count))
+        memory.line_power[kind, c] = power
+        row = k * batch + b
+        given = (
+            drawn, 0, 0, 1, row, row + 1, batch, ONE, words, scratch[OTHER], PLANE, passes.seed,
+            REWARD_NOISE + kind, clock, 0,
+        )  # fmt: skip
+        invoke(system.kernels.fill_normal, given)
+        normal = drawn[0]
+        chance = (drawn, 1, words, passes.seed, REWARD_LOSS + kind, clock, k, b, 0)
+        invoke(system.kernels.fill_uniform, chance)
+        received[c] = reward_received(
+            values[c], math.sqrt(power), chip.reward_noise, normal, chip.reward_limit,
+            chip.reward_spacing, drawn[0], chip.reward_loss,
+        )  # fmt: skip
 
 
 @loop
@@ -105,8 +241,8 @@ def measure(system, p, power):
     sound = True
     for c in range(power.size):
         k, b = c // batch, c % batch
-        reference = memory.a[passes.reference[k] * batch + b, start : start + size]
-        perturbed = memory.a[passes.perturbed[k] * batch + b, start : start + size]
+        reference = memory.read_a[passes.reference[k] * batch + b, start : start + size]
+        perturbed = memory.read_a[passes.perturbed[k] * batch + b, start : start + size]
         total = ZERO
         for i in range(size):
             change = perturbed[i] - reference[i]
@@ -148,7 +284,8 @@ def mend(system):
         for c in range(first * batch, (first + lessons) * batch):
             k, b = c // batch, c % batch
             one, other = passes.reference[k] * batch + b, passes.perturbed[k] * batch + b
-            here, there = memory.x[one, start : start + size], memory.x[other, start : start + size]
+            here = memory.read_x[one, start : start + size]
+            there = memory.read_x[other, start : start + size]
             power = squared_distance(here, there)
             if not power > 0:
                 continue
@@ -157,7 +294,7 @@ def mend(system):
                 residual = memory.s[other, last + o] - memory.s[one, last + o]
                 residual -= explained(guesses, here, there)
                 given = (
-                    memory.x, one * rows + start, other * rows + start, size, residual, power,
+                    memory.read_x, one * rows + start, other * rows + start, size, residual, power,
                     memory.feedback_change, o * rows + start,
                 )  # fmt: skip
                 invoke(kernels.mend, given)
@@ -200,13 +337,24 @@ def normalise(system, p):
     for q in range(projections.post.size):
         if projections.post[q] != p or not projections.rate[q] > 0:
             continue
-        sent, of = memory.sent[turn(memory, projections.delay[q])], projections.pre[q]
+        ago, of = projections.delay[q] + memory.due[OFFSET], projections.pre[q]
+        sent = memory.seen[of_turn(memory.seen, memory, ago)]
         for b in range(batch):
             memory.divisor[b] = passes.normalise
         for j in range(populations.start[of], populations.start[of] + populations.size[of]):
             for b in range(batch):
-                memory.divisor[b] += sent[j, b] * sent[j, b]
+                value = mean_read(system, sent, j, b)
+                memory.divisor[b] += value * value
         for c in range(first * batch, (first + lessons) * batch):
             factor = ONE / memory.divisor[c % batch]
             for i in range(start, stop):
                 memory.signal[1 + q, c, i] = factor * memory.signal[0, c, i]
+
+
+@loop
+def mean_read(system, seen, unit, b):
+    """What rules read of what a unit sent in a replica; of both passes, the mean."""
+    chip, batch = system.chip, system.passes.batch
+    if chip.both:
+        return HALF * (seen[unit, b] + seen[unit, batch + b])
+    return seen[unit, b]

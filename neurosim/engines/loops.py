@@ -17,11 +17,11 @@ from neurosim.engines.compile import FAST, OUTER, Kernel, invoke, loop
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.integrate import decorrelate, integrate
-from neurosim.engines.lessons import teach
+from neurosim.engines.lessons import arriving, idle, teach
+from neurosim.engines.observe import disturb, keep_readings, look, show
 from neurosim.engines.phases import (
     begin_step,
     count,
-    disturb,
     inject,
     judge,
     present,
@@ -33,8 +33,7 @@ from neurosim.engines.tables import Due, Scratch, System
 from neurosim.engines.vectors import WIDTH
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
-OVER, WRITE, CLOCK = Due.OVER, Due.WRITE, Due.CLOCK
-DRAWN, NOISY = Scratch.DRAWN, Scratch.NOISY
+D_CLOCK, DRAWN = Due.D_CLOCK, Scratch.DRAWN
 DONE, PHASE, POPULATION = team.DONE, team.PHASE, team.POPULATION
 STEP, BLOCKS, TICKET, STOP = team.STEP, team.BLOCKS, team.TICKET, team.STOP
 ACTIVATE, TRANSMIT = 0, 1  # phases that threads share
@@ -67,7 +66,7 @@ def advance(
         runs = t < stop
         if runs:
             begin_step(system, t)
-            present(system, inputs[t])
+            present(system, inputs[t], clock + t)
         for p in range(1, populations.size.size):
             for phase in (ACTIVATE, TRANSMIT):
                 if phase == ACTIVATE or populations.decorrelation[p] >= 0:
@@ -77,6 +76,7 @@ def advance(
                     )  # fmt: skip
         memory.due[PROJECTIONS] = 0
         memory.due[DECORRELATION] = adapt and runs
+        memory.due[D_CLOCK] = clock + t
         if not runs:
             break
         if adapt:
@@ -84,19 +84,19 @@ def advance(
         over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)
         write = passes.schedule == 0 or (passes.schedule == 1 and over) or t == last
         write = write and learn and passes.learns
-        events[t], operations[t], writes[t] = count(system, adapt, write, learn and passes.learns)
+        written = arriving(system, write) and learn and passes.learns
+        events[t], operations[t], writes[t] = count(system, adapt, written, learn and passes.learns)
         report(system, outputs, t)
         if not judge(system, targets[t], loss[t]):
             failed = t
             break
         if learn and passes.learns:
-            memory.due[PROJECTIONS] = 1
-            memory.due[OVER] = over
-            memory.due[WRITE] = write
-            memory.due[CLOCK] = clock + t
-            if not teach(system, targets[t], over, write, rewards[:, t]):
+            about = (over, write, t == 0, clock + t)
+            if not teach(system, targets[t], about, rewards[:, t]):
                 failed = t
                 break
+        elif system.chip.delay:
+            idle(system)
     team.write(memory.board, TICKET, STOP)
     return failed
 
@@ -144,9 +144,9 @@ def assist(system, adapt, clock, stop, me, giving_way):
 
 def work(system, me, phase, p, block, adapt, clock, runs):
     """Do one block's part of a phase; or, if the step does not run, of settling."""
-    kernels, passes, populations, projections, memory = (
+    kernels, chip, populations, projections, memory = (
         system.kernels,
-        system.passes,
+        system.chip,
         system.populations,
         system.projections,
         system.memory,
@@ -160,10 +160,12 @@ def work(system, me, phase, p, block, adapt, clock, runs):
     begin, end = populations.start[p] + unit, populations.start[p] + until
     if phase == TRANSMIT:
         decorrelate(
-            system, scratch, p, block, first, stop, backwards,
-            lanes, adapt and runs,
+            system, scratch, words, p, block, first, stop, backwards,
+            lanes, adapt and runs, clock,
         )  # fmt: skip
         if runs:
+            if chip.shows:
+                keep_readings(system, begin, end)
             given = (memory.s, rows, memory.sent[turn(memory, 0)], lanes, begin, end)
             invoke(kernels.hand_out, given)
         return
@@ -177,16 +179,24 @@ def work(system, me, phase, p, block, adapt, clock, runs):
             )  # fmt: skip
     if not runs:
         return
-    if passes.act_noise > 0:
-        disturb(system, p, unit, until, words, scratch[DRAWN], scratch[NOISY], clock)
+    disturb(system, p, unit, until, words, scratch, clock)
     activity = kernels.activity[populations.model[p]]
-    leak, keep = populations.leak[p], populations.keep[p]
-    invoke(activity, (memory.a, memory.x, begin, rows, end - begin, lanes, leak, keep))
+    fired = (memory.a, memory.x, begin, rows, end - begin, lanes, memory.leak, memory.keep)
+    invoke(activity, fired)
+    if chip.observes:
+        start, stream = populations.start[p], chip.act_read_stream[p]
+        some = (start, unit, until, lanes, clock)
+        look(system, scratch, words, stream, memory.a, memory.read_a, *some)
+        stream = chip.fired_read_stream[p]
+        look(system, scratch, words, stream, memory.x, memory.read_x, *some)
     if populations.decorrelation[p] >= 0:
         invoke(kernels.hand_out, (memory.x, rows, memory.fired, lanes, begin, end))
         return
     invoke(kernels.copy_rows, (memory.x, memory.s, begin, end - begin, rows, lanes))
-    given = (memory.x, rows, memory.sent[turn(memory, 0)], lanes, begin, end)
+    show(system, scratch, words, p, unit, until, clock)
+    if chip.shows:
+        keep_readings(system, begin, end)
+    given = (memory.s, rows, memory.sent[turn(memory, 0)], lanes, begin, end)
     invoke(kernels.hand_out, given)
 
 

@@ -19,15 +19,14 @@ from neurosim.engines.cells import (
     Neuron,
     Synapse,
     knowing_only,
-    stored,
 )
 from neurosim.engines.engine import Engine, Progress
+from neurosim.engines.hardware import Hardware
 from neurosim.engines.plan import Plan
 from neurosim.engines.teacher import Teacher
 from neurosim.errors import InputError, require
 from neurosim.local import DECORRELATION, scalar
 from neurosim.network import Weights
-from neurosim.substrate.act_noise import act_noise
 
 LARGEST = 20_000  # synapses; beyond this nobody waits for it
 
@@ -57,7 +56,9 @@ class ObjectsEngine(Engine):
         }
         self._outlets = {
             p.name: [
-                DecorrelatingSynapse(pre, post)
+                DecorrelatingSynapse(
+                    pre, post, noise.weight_index(post.index, pre.index, len(self._neurons[p.name]))
+                )
                 for post in self._neurons[p.name]
                 for pre in self._neurons[p.name]
             ]
@@ -69,12 +70,20 @@ class ObjectsEngine(Engine):
             name: [FeedbackSynapse(pre, post) for post in self._neurons[p.name] for pre in outputs]
             for name, p in plan.feedback.items()
         }
+        self._hardware = Hardware(plan)
+        for p in plan.network.populations:
+            for neuron in self._neurons[p.name]:
+                self._hardware.make_neuron(neuron, p)
+                neuron.readings = [[0.0] * plan.lanes for _ in range(plan.remembered)]
+        for name, synapses in self._devices():
+            for synapse in synapses:
+                self._hardware.make_synapse(synapse, name)
         self.set_weights(weights)
         decorrelation = type(plan.decorrelation)
         self._decorrelate = knowing_only(
             scalar(decorrelation, "synapse"), DECORRELATION, decorrelation.__name__
         )
-        self._teacher = Teacher(plan, self._neurons, self._synapses, self._feedback)
+        self._teacher = Teacher(plan, self._hardware, self._neurons, self._synapses, self._feedback)
 
     def _refuse_large(self, weights: Weights) -> None:
         synapses = sum(w.size for w in weights.values())
@@ -98,29 +107,75 @@ class ObjectsEngine(Engine):
             for synapse, weight in zip(synapses, weights[name].ravel(), strict=True):
                 synapse.weight = float(weight)
 
-    def _by_matrix(self) -> list[tuple[str, list[Any]]]:
+    def program(self, weights: Weights) -> None:
+        for name, synapses in self._devices():
+            if name in weights:
+                for synapse, weight in zip(synapses, weights[name].ravel(), strict=True):
+                    self._hardware.program(synapse, name, float(weight))
+        for name, synapses in self._feedback.items():
+            if name in weights:
+                for synapse, weight in zip(synapses, weights[name].ravel(), strict=True):
+                    synapse.weight = float(weight)
+
+    def _devices(self) -> list[tuple[str, list[Any]]]:
+        """Synapses that are devices, matrix by matrix."""
         matrices: list[tuple[str, list[Any]]] = list(self._synapses.items())
         for population, outlets in self._outlets.items():
             name = self.plan.network.population(population).decorrelation
             assert name is not None
             matrices.append((name, outlets))
-        return matrices + list(self._feedback.items())
+        return matrices
+
+    def _by_matrix(self) -> list[tuple[str, list[Any]]]:
+        return self._devices() + list(self._feedback.items())
+
+    def ages(self) -> dict[str, NDArray[Any]]:
+        if not self.plan.chip.drifts:
+            return {}
+        return {
+            f"{name}.age": np.array([s.age for s in synapses]).reshape(self.plan.matrices()[name])
+            for name, synapses in self._devices()
+        }
+
+    def set_ages(self, ages: dict[str, Any]) -> None:
+        for name, synapses in self._devices() if self.plan.chip.drifts else ():
+            for synapse, value in zip(synapses, ages[f"{name}.age"].flat, strict=True):
+                synapse.age = float(value)
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         activity = {
             f"{name}.{variable}": np.array([getattr(n, variable) for n in neurons]).T
             for name, neurons in self._neurons.items()
-            for variable in ("x", "s")
+            for variable in self._kept()
         }
-        return activity | self._teacher.state()
+        if self.plan.shows:
+            for name, neurons in self._neurons.items():
+                history = np.array([n.readings for n in neurons])
+                activity[f"{name}.readings"] = history.transpose(1, 2, 0)
+        if self.plan.chip.loses:
+            for name, neurons in self._neurons.items():
+                activity[f"{name}.before"] = np.array([n.before for n in neurons]).T
+        return activity | self._teacher.state() | self.ages()
+
+    def _kept(self) -> tuple[str, ...]:
+        return ("x", "s", "telegraph") if self.plan.substrate.act_telegraph else ("x", "s")
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._teacher.set_state(state)
+        self.set_ages(state)
         for name, neurons in self._neurons.items():
-            for variable in ("x", "s"):
+            for variable in self._kept():
                 values = state[f"{name}.{variable}"]
                 for neuron in neurons:
                     setattr(neuron, variable, [float(v) for v in values[:, neuron.index]])
+            for neuron in neurons:
+                neuron.readings[0] = list(neuron.s)
+                if self.plan.shows:
+                    history = state[f"{name}.readings"][:, :, neuron.index]
+                    neuron.readings = [[float(v) for v in turn] for turn in history]
+                if self.plan.chip.loses:
+                    values = state[f"{name}.before"][:, neuron.index]
+                    neuron.before = [float(v) for v in values]
         self._send_all()
 
     def observe(self, name: str, variable: str, pass_: int) -> NDArray[np.float32]:
@@ -141,12 +196,24 @@ class ObjectsEngine(Engine):
     # ------------------------------------------------------------------- time
 
     def begin(self, rest: bool) -> None:
-        for neuron in self._all_neurons():
-            if rest:
-                neuron.x = [0.0] * self.plan.lanes
-                neuron.s = [0.0] * self.plan.lanes
+        for neuron in self._all_neurons() if rest else ():
+            neuron.x, neuron.s, neuron.before = ([0.0] * self.plan.lanes for _ in range(3))
+        if rest:
+            self._forget()
         self._send_all()
         self._teacher.begin()
+
+    def _forget(self) -> None:
+        """Nothing was sent before a sequence that begins at rest; what is owed is kept."""
+        turns = 2 if self.plan.substrate.reward_delay else self.plan.remembered
+        for _ in range(turns):
+            self._turn()
+
+    def _turn(self) -> None:
+        """What was read goes one step further into the past."""
+        self._teacher.turn += 1
+        for neuron in self._all_neurons():
+            neuron.readings = [[0.0] * self.plan.lanes, *neuron.readings[:-1]]
 
     def finish(self) -> None:
         """Nothing is ever left over: here every change is written when it is due."""
@@ -168,9 +235,15 @@ class ObjectsEngine(Engine):
 
     def _step(self, progress: Progress, t: int) -> bool:
         plan, clock = self.plan, progress.clock + t
+        self._turn()
+        for neuron in self._all_neurons():
+            neuron.before = list(neuron.s)
         for synapse in self._all_synapses():
             synapse.begin_step()
         self._resynchronise(t)
+        for name, devices in self._devices() if plan.chip.ages else ():
+            for device in devices:
+                self._hardware.age(device, name, clock)
         for neuron in self._neurons[plan.network.inputs.name]:
             neuron.s = [float(progress.inputs[t, b, neuron.index]) for b in range(plan.batch)]
             neuron.s *= plan.passes
@@ -179,10 +252,15 @@ class ObjectsEngine(Engine):
             self._integrate(population, clock, progress, t)
             self._fire(population, progress, t)
             self._send(population.name, progress, t)
+            learns = progress.learn and plan.decorrelation is not None
+            if learns and population.decorrelation is not None:
+                self._adapt_outlets(population, progress, t)
         if not self._teacher.judge(progress, t):
             return False
         if progress.learn and self.plan.learns:
             self._teacher.teach(progress, t)
+        else:
+            self._teacher.rest()
         return True
 
     def _resynchronise(self, t: int) -> None:
@@ -193,41 +271,42 @@ class ObjectsEngine(Engine):
             baseline = lane % self.plan.batch
             for neuron in self._all_neurons():
                 neuron.x[lane] = neuron.x[baseline]
+                neuron.before[lane] = neuron.before[baseline]
             for synapse in self._all_synapses():
-                synapse.arrived[lane] = synapse.arrived[baseline]
+                synapse.due[lane] = synapse.due[baseline]
+                synapse.before[lane] = synapse.before[baseline]
 
     def _send(self, population: str, progress: Progress, t: int) -> None:
+        hardware, clock = self._hardware, progress.clock + t
         for neuron in self._neurons[population]:
             for lane in range(self.plan.lanes):
+                sent = hardware.payload(neuron.s[lane], population)
+                neuron.s[lane] = sent
+                neuron.readings[0][lane] = hardware.read(
+                    noise.SENT_READ, sent, population, neuron.index, lane, clock
+                )
                 neuron.send(lane)
                 progress.events[t] += 1
 
     def _send_all(self) -> None:
-        """Put back on its way what was sent last."""
+        """Put back on its way what was sent last, and before that."""
         for neuron in self._all_neurons():
+            for synapse in neuron.axon:
+                if synapse.delay:
+                    synapse.due = list(neuron.before)
             for lane in range(self.plan.lanes):
                 neuron.send(lane)
-
-    def _sign(self, pass_: int) -> list[tuple[int, float]]:
-        """Which comparison's noise a pass gets, with which sign."""
-        if pass_ == 0:
-            return []
-        for k, comparison in enumerate(self.plan.comparisons):
-            if pass_ == comparison.perturbed:
-                return [(k, 1.0)]
-            if pass_ == comparison.reference:
-                return [(k, -1.0)]
-        return []
 
     def _integrate(self, population: Any, clock: int, progress: Progress, t: int) -> None:
         plan, options, neurons = self.plan, self.plan.options, self._neurons[population.name]
         for neuron in neurons:
             neuron.a = [0.0] * plan.lanes
-            neuron.noise = dict.fromkeys(self._pairs(), 0.0)
+            sources = range(plan.sides * len(plan.comparisons))
+            neuron.noise = {(k, b): 0.0 for k in sources for b in range(plan.batch)}
             if plan.perturbs(population):
                 stream = plan.stream(noise.PERTURBATION, population.name)
-                lessons = plan.lessons(population)
-                for k, b in [(k, b) for k, b in self._pairs() if k in lessons]:
+                lessons = sources if plan.both else plan.lessons(population)
+                for k, b in [(k, b) for k, b in neuron.noise if k in lessons]:
                     drawn = noise.draw(
                         plan.distribution, plan.seed, stream, clock, k, b, neuron.index
                     )
@@ -245,25 +324,50 @@ class ObjectsEngine(Engine):
                         )
                         synapse.noise[k] = options.noise_std * float(drawn)
                 for lane in range(plan.lanes):
-                    pass_ = lane // plan.batch
-                    perturbation = sum(sign * synapse.noise[k] for k, sign in self._sign(pass_))
+                    k, sign = plan.injected(lane // plan.batch)
+                    perturbation = sign * synapse.noise.get(k, 0.0)
+                    synapse.arrived[lane] = self._hardware.arrived(
+                        projection.name,
+                        synapse.index,
+                        lane,
+                        clock,
+                        synapse.due[lane],
+                        synapse.before[lane],
+                    )
                     synapse.transmit(lane, perturbation)
                     progress.operations[t] += 1
+            if plan.chip.reads_noisily:
+                self._read_weights(projection.name, self._synapses[projection.name], clock)
         for neuron in neurons:
             for lane in range(plan.lanes):
-                pass_, b = divmod(lane, plan.batch)
-                neuron.a[lane] += sum(s * neuron.noise[k, b] for k, s in self._sign(pass_))
-                if plan.substrate.act_noise > 0:
-                    stream = plan.stream(noise.ACT_NOISE, population.name)
-                    drawn = noise.normal(plan.seed, stream, clock, pass_, b, neuron.index)
-                    sigma = plan.substrate.act_noise
-                    neuron.a[lane] = act_noise(neuron.a[lane], sigma, float(drawn))
+                k, sign = plan.injected(lane // plan.batch)
+                neuron.a[lane] += sign * neuron.noise.get((k, lane % plan.batch), 0.0)
+                self._hardware.disturb(neuron, population.name, lane, clock)
+
+    def _read_weights(self, matrix: str, synapses: list[Any], clock: int) -> None:
+        """Add the noise of reading a matrix's weights to the sums that they go into."""
+        onto: dict[Neuron, list[Any]] = {}
+        for synapse in synapses:
+            onto.setdefault(synapse.post, []).append(synapse)
+        for neuron, some in onto.items():
+            for lane in range(self.plan.lanes):
+                met = [s.pre.x[lane] if s in s.pre.outlet else s.arrived[lane] for s in some]
+                power = sum(value * value for value in met)
+                through = sum((s.weight * v) ** 2 for s, v in zip(some, met, strict=True))
+                total = self._hardware.read_weights(
+                    matrix, lane, clock, neuron.index, power, through
+                )
+                sums = neuron.s if some[0] in some[0].pre.outlet else neuron.a
+                sums[lane] += total
 
     def _fire(self, population: Any, progress: Progress, t: int) -> None:
-        plan, neurons = self.plan, self._neurons[population.name]
+        plan, neurons, clock = self.plan, self._neurons[population.name], progress.clock + t
         for neuron in neurons:
             for lane in range(plan.lanes):
                 neuron.fire(lane)
+                where = (population.name, neuron.index, lane, clock)
+                neuron.seen_a[lane] = self._hardware.read(noise.ACT_READ, neuron.a[lane], *where)
+                neuron.seen_x[lane] = self._hardware.read(noise.FIRED_READ, neuron.x[lane], *where)
         if population.decorrelation is None:
             for neuron in neurons:
                 neuron.s = list(neuron.x)
@@ -274,29 +378,29 @@ class ObjectsEngine(Engine):
             for lane in range(plan.lanes):
                 outlet.post.s[lane] += outlet.weight * outlet.pre.x[lane]
                 progress.operations[t] += 1
-        if progress.learn and plan.decorrelation is not None:
-            self._adapt_outlets(population.name, progress, t)
+        if plan.chip.reads_noisily:
+            self._read_weights(population.decorrelation, self._outlets[population.name], clock)
 
-    def _adapt_outlets(self, population: str, progress: Progress, t: int) -> None:
+    def _adapt_outlets(self, population: Any, progress: Progress, t: int) -> None:
         plan = self.plan
-        for neuron in self._neurons[population]:
+        for neuron in self._neurons[population.name]:
             neuron.retrograde = dict.fromkeys(range(plan.batch), 0.0)
             for outlet in neuron.outlet:
                 for b in range(plan.batch):
-                    neuron.retrograde[b] += outlet.post.s[b] * outlet.weight
+                    neuron.retrograde[b] += outlet.post.readings[0][b] * outlet.weight
                     progress.operations[t] += 1
-        for outlet in self._outlets[population]:
+        for outlet in self._outlets[population.name]:
             change = 0.0
             for b in range(plan.batch):
                 change += self._decorrelate(
-                    post=outlet.post.s[b],
-                    pre=outlet.pre.s[b],
+                    post=outlet.post.readings[0][b],
+                    pre=outlet.pre.readings[0][b],
                     weight=outlet.weight,
                     retrograde=outlet.pre.retrograde[b],
                     different=float(outlet.pre is not outlet.post),
                 )
             step = plan.decorrelation.learning_rate * change / plan.batch
-            outlet.weight = stored(outlet.weight - step)
+            self._hardware.write(outlet, population.decorrelation, -step, progress.clock + t)
             progress.writes[t] += 1
 
     def _lane(self, pass_: int, replica: int) -> int:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.engines.adapt import PLANE, TURN, turn
-from neurosim.engines.compile import compiled, invoke, loop
+from neurosim.engines.compile import invoke, loop
+from neurosim.engines.devices import HALF, of_turn, on_grid
+from neurosim.engines.observe import keep_readings, look, shown_lanes
 from neurosim.engines.vectors import widely
-from neurosim.substrate.act_noise import act_noise as _act_noise
 
 ZERO, ONE = np.float32(0), np.float32(1)
 LARGEST = np.finfo(np.float32).max
 TWO = np.float32(2)
-
-act_noise = compiled(_act_noise)
 
 
 @loop
@@ -29,30 +28,51 @@ def is_finite(value):
 @loop
 def begin_step(system, t):
     """What was sent becomes what was sent one step ago; perturbed passes may be set back."""
-    passes, memory = system.passes, system.memory
-    before = memory.sent[turn(memory, 0)]
+    passes, chip, memory = system.passes, system.chip, system.memory
+    before, earlier = memory.sent[turn(memory, 0)], memory.sent[turn(memory, 1)]
     memory.due[TURN] += 1
     rows, lanes = before.shape
+    if chip.shows:
+        silence(memory.seen[of_turn(memory.seen, memory, 0)])
     if passes.resync_every > 0 and t % passes.resync_every == 0:
         for lane in range(passes.batch, lanes):
             baseline = lane % passes.batch
             for i in range(rows):
                 before[i, lane] = before[i, baseline]
+                earlier[i, lane] = earlier[i, baseline]
                 memory.x[lane, i] = memory.x[baseline, i]
 
 
 @loop
-def present(system, inputs):
+def silence(values):
+    """Set what was sent to zero."""
+    for i in range(values.shape[0]):
+        for lane in range(values.shape[1]):
+            values[i, lane] = ZERO
+
+
+@loop
+def present(system, inputs, clock):
     """The input population sends the data."""
     passes, populations, memory = system.passes, system.populations, system.memory
-    start, batch, sent = populations.start[0], passes.batch, memory.sent[turn(memory, 0)]
+    chip, start, size = system.chip, populations.start[0], populations.size[0]
+    batch, sent = passes.batch, memory.sent[turn(memory, 0)]
     for b in range(batch):
         for i in range(populations.size[0]):
             value = inputs[b, i]
+            if chip.coarse[0]:
+                value = np.float32(on_grid(value, chip.event_limit, chip.event_spacing, HALF))
             for pass_ in range(passes.passes):
                 lane = pass_ * batch + b
                 memory.s[lane, start + i] = value
                 sent[start + i, lane] = value
+    if chip.observes:
+        look(
+            system, memory.scratch[0], memory.words[0], chip.sent_read_stream[0], memory.s,
+            memory.read_s, start, 0, size, shown_lanes(system), clock,
+        )  # fmt: skip
+    if chip.shows:
+        keep_readings(system, start, start + size)
 
 
 @loop
@@ -68,7 +88,8 @@ def inject(system, p, first, stop, words, drawn, clock):
                 kernels.fill,
                 (
                     memory.noise, start + i, rows, min(stop - first - i, 4 * PLANE),
-                    lessons * batch, (lessons + populations.lessons[p]) * batch, batch,
+                    lessons * batch, (lessons + populations.lessons[p] * passes.sides) * batch,
+                    batch,
                     passes.noise_std, words,
                     drawn, PLANE, passes.seed, populations.noise_stream[p], clock, first + i,
                 ),
@@ -79,27 +100,6 @@ def inject(system, p, first, stop, words, drawn, clock):
         passes.passes, batch,
     )  # fmt: skip
     invoke(kernels.begin_sums, given)
-
-
-@loop
-def disturb(system, p, first, stop, words, drawn, noise, clock):
-    """The chip adds its own noise to pre-activations of some units."""
-    kernels, passes = system.kernels, system.passes
-    populations, memory = system.populations, system.memory
-    stream, batch = populations.act_noise_stream[p], passes.batch
-    for begin in range(first, stop, 4 * PLANE):
-        n, start = min(stop - begin, 4 * PLANE), populations.start[p] + begin
-        for lane in range(memory.a.shape[0]):
-            invoke(
-                kernels.fill_normal,
-                (
-                    noise, 0, 0, n, lane, lane + 1, batch, ONE, words, drawn, PLANE,
-                    passes.seed, stream, clock, begin,
-                ),
-            )  # fmt: skip
-            a = memory.a[lane, start : start + n]
-            for i in range(n):
-                a[i] = act_noise(a[i], passes.act_noise, noise[i])
 
 
 @loop
@@ -163,7 +163,7 @@ def remember(system):
         start, stop = populations.start[p], populations.start[p] + populations.size[p]
         for b in range(passes.batch):
             back, posted = memory.retrograde[0, b, start:stop], memory.posted[b, start:stop]
-            sent = memory.s[b, start:stop]
+            sent = memory.read_s[b, start:stop]
             for block in range(1, populations.blocks[p]):
                 more = memory.retrograde[block, b, start:stop]
                 for i in range(back.size):

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from neurosim import noise
+from neurosim.engines.chip import Chip
 from neurosim.errors import InputError, nearest
 from neurosim.local import Perturbation, ProjectionRule, Sizes, arguments, options, scalar
 from neurosim.network import Network, Population, Projection, Weights
@@ -15,6 +16,11 @@ from neurosim.substrate import Substrate
 
 LOCAL, RETURN_TO_GO, GLOBAL = 0, 1, 2
 CREDITS = {"local": LOCAL, "return_to_go": RETURN_TO_GO, "global": GLOBAL}
+# Noise that is another in every pass.
+LANE_NOISE = (
+    *("act_noise", "act_telegraph", "act_flicker", "w_read_noise", "w_read_relative"),
+    *("event_loss", "event_jitter"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Plan:
                     )
         if self.local:
             self._refuse_nonsense(type(self.rule).__name__)
+        if self.local and self.learning:
+            self._refuse_chip(type(self.rule).__name__)
 
     def _refuse_nonsense(self, owner: str) -> None:
         """Refuse what a rule and a network together cannot do."""
@@ -94,6 +102,86 @@ class Plan:
                     f"{owner}: its feedback weights are called {name!r}; no projection of the "
                     f"network must have that name"
                 )
+
+    def _refuse_chip(self, owner: str) -> None:
+        """Refuse a rule and a chip that have nothing to do with each other."""
+        chip, assumed = self.chip, self.substrate.assumed
+        if chip.imperfect_line and scalar(type(self.rule), "reward") is None:
+            name = next(name for name in assumed if name.startswith("reward_"))
+            raise InputError(
+                f"{owner}: substrate has {name} = {assumed[name]}, which is about the scalar "
+                f"that is broadcast, and {owner} broadcasts none"
+            )
+        if self.substrate.reward_delay and self.feeds_back:
+            raise InputError(
+                f"{owner}: substrate has reward_delay = {self.substrate.reward_delay}, but the "
+                f"errors that {owner} broadcasts have no delay; both would have to wait"
+            )
+        sources = [name for name in LANE_NOISE if name in assumed]
+        if self.both and self.options.noise_std == 0 and not sources:
+            raise InputError(
+                f"{owner}: noise_std = 0 needs a substrate whose passes differ by themselves: "
+                f"one of {', '.join(LANE_NOISE)} > 0; with {self.substrate!r} they are equal"
+            )
+
+    @cached_property
+    def chip(self) -> Chip:
+        """What the substrate means for this network."""
+        return Chip(self.substrate, self.network)
+
+    @property
+    def both(self) -> bool:
+        """Whether the reference pass is as noisy as the perturbed one."""
+        return getattr(self.rule, "passes", 2) == "both"
+
+    @property
+    def compares(self) -> bool:
+        """Whether passes are compared, and something is made of it."""
+        return bool(self.comparisons)
+
+    @property
+    def delays(self) -> bool:
+        """Whether broadcasts are on their way for a while."""
+        return self.compares and self.substrate.reward_delay > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether synapses keep traces, of the rule's own or for a later reward."""
+        learning = [p for p in self.network.populations[1:] if self.learns_onto(p)]
+        return self.traces or any(self.credit(p) != LOCAL for p in learning)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether changes wait to be made."""
+        return self.options.schedule != "online"
+
+    @property
+    def shows(self) -> bool:
+        """Whether rules meet something else than what was sent, or meet it later."""
+        return self.chip.observes or self.both or self.substrate.reward_delay > 0
+
+    @property
+    def averages(self) -> bool:
+        """Whether the mean of both passes is what a synapse transmitted.
+
+        Where events get lost every synapse has a mean of its own.
+        """
+        return self.both and self.compares and not self.chip.loses
+
+    @property
+    def remembered(self) -> int:
+        """Steps, this one included, of which rules remember what was sent.
+
+        A signal travels a step and may be late by one, and a change may be made a step after
+        it was called for. A reward that comes later is about longer ago, with two silent
+        steps more for every run that began from rest since.
+        """
+        return 4 + 3 * self.substrate.reward_delay
+
+    @property
+    def sent(self) -> int:
+        """Steps of which synapses remember it."""
+        return 4 if self.chip.loses else 3
 
     @cached_property
     def options(self) -> Perturbation:
@@ -152,6 +240,26 @@ class Plan:
         """Passes times replicas."""
         return self.passes * self.batch
 
+    def injected(self, pass_: int) -> tuple[int, float]:
+        """Which injected noise a pass gets, of all that is drawn, with which sign; or -1, 0.
+
+        A comparison's noise has its number. When both passes are noisy, the reference has
+        noise of its own, which comes after that of all comparisons.
+        """
+        for k, c in enumerate(self.comparisons):
+            if c.perturbed > 0 and pass_ == c.perturbed:
+                return k, 1.0
+            if c.reference > 0 and pass_ == c.reference:
+                return k, -1.0
+            if self.both and pass_ == c.reference:
+                return len(self.comparisons) + k, 1.0
+        return -1, 0.0
+
+    @property
+    def sides(self) -> int:
+        """How many passes of a comparison have noise of their own."""
+        return 2 if self.both else 1
+
     @property
     def noise_gain(self) -> float:
         """Difference in injected noise between the passes of a comparison, per unit of noise."""
@@ -160,7 +268,7 @@ class Plan:
     @property
     def variance(self) -> float:
         """Variance of that difference."""
-        return (self.noise_gain * self.options.noise_std) ** 2
+        return self.sides * (self.noise_gain * self.options.noise_std) ** 2
 
     @property
     def perturbs_weights(self) -> bool:
@@ -270,7 +378,7 @@ class Plan:
 
         They do if something learns from it: noise elsewhere would be pure variance.
         """
-        if getattr(self.rule, "passes", 2) == 1:
+        if getattr(self.rule, "passes", 2) == 1 or self.options.noise_std == 0:
             return False
         if self.learns_feedback:  # feedback weights are all that learns from noise
             return isinstance(target, Population) and target in self.feedback.values()
@@ -284,20 +392,30 @@ class Plan:
         return any(self.rate(p) > 0 for p in onto)
 
     def stream(self, use: int, name: str) -> int:
-        """Noise stream of a use at a population or projection."""
+        """Noise stream of a use at a population or matrix.
+
+        A network that is only looked at has streams of its own: what it draws is none of
+        the noise that learning will meet.
+        """
         places = [p.name for p in self.network.populations]
-        if use == noise.WEIGHT_PERTURBATION:
-            places = [p.name for p in self.network.projections]
-        return use + places.index(name)
+        if use in noise.OF_MATRICES:
+            places = list(self.network.matrices)
+        looking = noise.EVALUATION * (not self.learning and use not in noise.FROZEN)
+        return looking + use + places.index(name)
+
+    def key(self, use: int) -> int:
+        """Seed of a use of noise: the chip's for what is frozen, the simulator's for the rest."""
+        return self.substrate.seed if use in noise.FROZEN else self.seed
 
     @property
     def distribution(self) -> int:
         """Code of the perturbation's distribution."""
         return noise.DISTRIBUTIONS[self.options.distribution]
 
-    def without_learning(self, batch: int) -> Plan:
+    def without_learning(self, batch: int, noise: bool = True) -> Plan:
         """The same network on the same chip, with baseline passes only.
 
         The rule stays, unused: so the same compiled code serves.
         """
-        return replace(self, batch=batch, learning=False)
+        substrate = self.substrate if noise else self.substrate.without_noise()
+        return replace(self, batch=batch, learning=False, substrate=substrate)

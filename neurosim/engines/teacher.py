@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim import noise
 from neurosim.engines.cells import FeedbackSynapse, Neuron, Synapse, knowing_only, stored
+from neurosim.engines.chip import EPISODE, STEP_BY_STEP
 from neurosim.engines.engine import Progress
+from neurosim.engines.hardware import Hardware
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Plan
 from neurosim.local import FIRST, SECOND, STEP, ProjectionRule, scalar
 from neurosim.optimisers import OPTIMISERS
+
+
+@dataclass
+class Lesson:
+    """A step's broadcast, on its way, and what neurons keep to meet it with.
+
+    Attributes
+    ----------
+    turn, clock : int
+        Steps and pauses begun so far; the simulator's step.
+    over, due, first : bool
+        Whether an episode ends, weights are to change, a sequence begins.
+    forming, broadcast : dict
+        Per population: the scalar in which signals are formed, and the one that meets what
+        was made of them, per comparison and replica.
+    signal : dict
+        Per neuron.
+    """
+
+    turn: int
+    clock: int
+    over: bool
+    due: bool
+    first: bool
+    forming: dict[str, dict[tuple[int, int], float]]
+    broadcast: dict[str, dict[tuple[int, int], float]]
+    signal: dict[Neuron, dict[tuple[int, int], float]]
 
 
 class Teacher:
@@ -20,12 +51,13 @@ class Teacher:
     def __init__(
         self,
         plan: Plan,
+        hardware: Hardware,
         neurons: dict[str, list[Neuron]],
         synapses: dict[str, list[Synapse]],
         feedback: dict[str, list[FeedbackSynapse]],
     ) -> None:
         self.plan, self._neurons, self._synapses = plan, neurons, synapses
-        self._feedback = feedback
+        self._feedback, self._hardware = feedback, hardware
         rule, owner = type(plan.rule), type(plan.rule).__name__
         self._reward, self._neuron, self._trace, self._synapse, self._mend = (
             knowing_only(scalar(rule, place), ProjectionRule.knows[place], owner)
@@ -42,41 +74,113 @@ class Teacher:
             (k, b) for k in range(len(plan.comparisons)) for b in range(plan.batch)
         ]  # every comparison of every replica
         self._owed_reward: dict[tuple[int, int], float] = {}
-        self._forming: dict[tuple[int, int], float] = {}
         self._updates = 0
+        self._late: list[Lesson | None] = []
+        self.turn = 0
+        self._clear()
 
     # ------------------------------------------------------------------ state
 
     def begin(self) -> None:
-        """Eligibilities and rewards end with a sequence."""
+        """Eligibilities and rewards end with a sequence, unless some are still on their way."""
         self._owed_reward = dict.fromkeys(self._pairs, 0.0)
         for neurons in self._neurons.values():
             for neuron in neurons:
                 neuron.signal = dict.fromkeys(self._pairs, 0.0)
+        if not self.plan.delays:
+            self._clear()
+
+    def _clear(self) -> None:
         for synapse in self._all_synapses():
             synapse.eligibility = dict.fromkeys(self._pairs, 0.0)
             synapse.owed = 0.0
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What optimisers remember."""
-        if not self._remembers:
-            return {}
-        found: dict[str, NDArray[Any]] = {"optimiser.updates": np.array([float(self._updates)])}
-        for name, synapses in self._synapses.items():
-            for memory in ("first", "second"):
-                held = [getattr(synapse, memory) for synapse in synapses]
+        """What optimisers remember, and what is on its way."""
+        found: dict[str, NDArray[Any]] = {}
+        if self._remembers:
+            found["optimiser.updates"] = np.array([float(self._updates)])
+        for name, memory in self._memories():
+            held = [getattr(synapse, memory) for synapse in self._synapses[name]]
+            if memory == "eligibility":
+                traces = np.array([[of[pair] for of in held] for pair in self._pairs])
+                found[f"{name}.{memory}"] = traces.reshape(-1, *self.plan.network.shape(name))
+            else:
                 found[f"{name}.{memory}"] = np.array(held).reshape(self.plan.network.shape(name))
+        if self.plan.compares and self.plan.chip.alters_rewards:
+            count, power = self._hardware.line()
+            found |= {"line.count": np.array(count, float), "line.power": np.array(power)}
+        if self.plan.delays:
+            found |= self._on_their_way()
         return found
+
+    def _memories(self) -> list[tuple[str, str]]:
+        """What synapses remember from one run to the next, by projection."""
+        memories = ["first", "second"] if self._remembers else []
+        if self.plan.delays:
+            memories += ["eligibility"] * self.plan.waits + ["owed"] * self.plan.gathers
+        return [(name, memory) for name in self._synapses for memory in memories]
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Overwrite what `state` gives."""
-        if not self._remembers:
-            return
-        self._updates = int(state["optimiser.updates"][0])
-        for name, synapses in self._synapses.items():
-            for memory in ("first", "second"):
-                for synapse, value in zip(synapses, state[f"{name}.{memory}"].flat, strict=True):
-                    setattr(synapse, memory, float(value))
+        if self._remembers:
+            self._updates = int(state["optimiser.updates"][0])
+        for name, memory in self._memories():
+            values = np.asarray(state[f"{name}.{memory}"], dtype=float)
+            flat = values.reshape(-1, len(self._synapses[name]))
+            for i, synapse in enumerate(self._synapses[name]):
+                if memory == "eligibility":
+                    synapse.eligibility = dict(zip(self._pairs, flat[:, i].tolist(), strict=True))
+                else:
+                    setattr(synapse, memory, float(flat[0, i]))
+        if self.plan.compares and self.plan.chip.alters_rewards:
+            self._hardware.set_line(state["line.count"], state["line.power"])
+        if self.plan.delays:
+            self._take_up(state)
+
+    def _on_their_way(self) -> dict[str, NDArray[Any]]:
+        """Lessons that have not arrived, the latest first."""
+        plan, delay, pairs = self.plan, self.plan.substrate.reward_delay, len(self._pairs)
+        populations = plan.network.populations
+        about = np.zeros((delay, 6))
+        forming, broadcast = (np.zeros((delay, len(populations), pairs)) for _ in range(2))
+        signal = {p.name: np.zeros((delay, pairs, p.size)) for p in populations[1:]}
+        for i, lesson in enumerate(reversed(self._late)):
+            if lesson is None:
+                continue
+            ago = self.turn - lesson.turn
+            about[i] = 1, lesson.over, lesson.due, lesson.first, lesson.clock, ago
+            for p, population in enumerate(populations):
+                if population.name not in lesson.broadcast:
+                    continue
+                for c, pair in enumerate(self._pairs):
+                    forming[i, p, c] = lesson.forming[population.name][pair]
+                    broadcast[i, p, c] = lesson.broadcast[population.name][pair]
+                    for neuron in self._neurons[population.name]:
+                        signal[population.name][i, c, neuron.index] = lesson.signal[neuron][pair]
+        found = {"late.about": about, "late.forming": forming, "late.broadcast": broadcast}
+        return found | {f"{name}.late": values for name, values in signal.items()}
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """Put lessons back on their way."""
+        populations, self._late = self.plan.network.populations, []
+        for i in reversed(range(self.plan.substrate.reward_delay)):
+            valid, over, due, first, clock, ago = (float(v) for v in state["late.about"][i])
+            if not valid:
+                self._late += [None] * bool(self._late)
+                continue
+            flags = (bool(over), bool(due), bool(first))
+            lesson = Lesson(self.turn - int(ago), int(clock), *flags, {}, {}, {})
+            for p, population in enumerate(populations):
+                if p == 0 or not self.plan.learns_onto(population):
+                    continue
+                for name, found in (("forming", lesson.forming), ("broadcast", lesson.broadcast)):
+                    values = [float(v) for v in state[f"late.{name}"][i, p]]
+                    found[population.name] = dict(zip(self._pairs, values, strict=True))
+                for neuron in self._neurons[population.name]:
+                    values = state[f"{population.name}.late"][i][:, neuron.index].tolist()
+                    lesson.signal[neuron] = dict(zip(self._pairs, values, strict=True))
+            self._late.append(lesson)
 
     def _all_synapses(self) -> list[Synapse]:
         return [synapse for synapses in self._synapses.values() for synapse in synapses]
@@ -99,36 +203,70 @@ class Teacher:
         return sound
 
     def teach(self, progress: Progress, t: int) -> None:
-        """Broadcast, population by population, and let synapses change."""
+        """Broadcast, population by population, and let synapses learn when it arrives."""
         plan = self.plan
         if not plan.local:
             return
+        if plan.feeds_back:
+            progress.operations[t] += self._feed_back(progress.targets[t])
+        self._late.append(self._lesson(progress, t))
+        if plan.learns_feedback:
+            self._mend_feedback(progress, t)
+        self._arrive(progress, t)
+
+    def rest(self) -> None:
+        """Let a step go by in which nothing is taught; what arrives in it is lost."""
+        if self._late:
+            self._late.append(None)
+            self._late = self._late[-self.plan.substrate.reward_delay :]
+
+    def _arrive(self, progress: Progress, t: int) -> None:
+        """Let synapses learn from the broadcast that arrives now."""
+        plan = self.plan
+        if len(self._late) <= plan.substrate.reward_delay:
+            return
+        lesson = self._late.pop(0)
+        if lesson is None:
+            return
+        if lesson.first and plan.substrate.reward_delay:
+            self._clear()
+        self._updates += lesson.due
+        for index, population in enumerate(plan.network.populations[1:]):
+            if not plan.learns_onto(population):
+                continue
+            for neuron in self._neurons[population.name]:
+                neuron.signal = dict(lesson.signal[neuron])
+            lessons, broadcast = plan.lessons(population), lesson.broadcast[population.name]
+            progress.reward[index, t] = [
+                sum(broadcast[k, b] for k in lessons) / len(lessons) for b in range(plan.batch)
+            ]
+            for projection in plan.network.projections:
+                if projection.post == population.name and plan.rate(projection) > 0:
+                    self._learn(projection, lesson)
+                    if lesson.due:
+                        progress.writes[t] += len(self._synapses[projection.name])
+
+    def _lesson(self, progress: Progress, t: int) -> Lesson:
+        """What is broadcast of a step, and what neurons make of it."""
+        plan, clock = self.plan, progress.clock + t
         difference = self._differences(progress.targets[t])
         for pair in self._pairs:
             self._owed_reward[pair] += difference[pair]
         last = t == progress.steps - 1
         over = last or (plan.episode > 0 and (t + 1) % plan.episode == 0)
         due = {"online": True, "window": over, "sequence": last}[str(plan.options.schedule)]
-        self._updates += due
-        if plan.feeds_back:
-            progress.operations[t] += self._feed_back(progress.targets[t])
-        for index, population in enumerate(plan.network.populations[1:]):
-            if not plan.learns_onto(population):
-                continue
-            lessons = plan.lessons(population)
-            broadcast = self._broadcast(population, difference, over)
-            progress.reward[index, t] = [
-                sum(broadcast[k, b] for k in lessons) / len(lessons) for b in range(plan.batch)
-            ]
-            for projection in plan.network.projections:
-                if projection.post == population.name and plan.rate(projection) > 0:
-                    self._learn(projection, population, broadcast, over, due)
-                    if due:
-                        progress.writes[t] += len(self._synapses[projection.name])
-        if plan.learns_feedback:
-            self._mend_feedback(progress, t)
+        received = self._hardware.received(STEP_BY_STEP, difference, clock)
+        waiting = [p for p in plan.network.populations[1:] if plan.credit(p) == GLOBAL]
+        owed = self._owed_reward
+        if over and waiting:
+            owed = self._hardware.received(EPISODE, owed, clock)
+        lesson = Lesson(self.turn, clock, over, due, t == 0, {}, {}, {})
+        for population in plan.network.populations[1:]:
+            if plan.learns_onto(population):
+                self._broadcast(population, received, owed, lesson)
         if over:
             self._owed_reward = dict.fromkeys(self._pairs, 0.0)
+        return lesson
 
     def _differences(self, target: NDArray[Any]) -> dict[tuple[int, int], float]:
         """Loss of the perturbed pass minus that of the reference, per comparison and replica."""
@@ -184,7 +322,7 @@ class Teacher:
                 for b in range(batch):
                     here, there = self._lane(one, b), self._lane(other, b)
                     neurons = self._neurons[population.name]
-                    power = sum(_square(n.x[there] - n.x[here]) for n in neurons)
+                    power = sum(_square(n.seen_x[there] - n.seen_x[here]) for n in neurons)
                     if not power > 0:
                         continue
                     residual = {
@@ -192,10 +330,11 @@ class Teacher:
                         for output in self._neurons[plan.network.outputs.name]
                     }
                     for f in changes:
-                        residual[f.output] -= f.weight * (f.post.x[there] - f.post.x[here])
+                        changed = f.post.seen_x[there] - f.post.seen_x[here]
+                        residual[f.output] -= f.weight * changed
                     for f in changes:
                         changes[f] += self._mend(
-                            change=f.post.x[there] - f.post.x[here],
+                            change=f.post.seen_x[there] - f.post.seen_x[here],
                             residual=residual[f.output],
                             power=power,
                         )
@@ -204,13 +343,13 @@ class Teacher:
             progress.writes[t] += len(changes)
             progress.operations[t] += len(changes) * len(lessons) * batch
 
-    def _broadcast(self, population: Any, difference: dict, over: bool) -> dict:
-        """What is broadcast to a population now; its neurons form their signals from it."""
+    def _broadcast(self, population: Any, received: dict, owed: dict, lesson: Lesson) -> None:
+        """What is broadcast to a population now, and the signals its neurons form from it."""
         plan, neurons = self.plan, self._neurons[population.name]
         credit, factor = plan.credit(population), plan.factor(population)
         power = {
             (k, b): sum(
-                _square(n.a[self._lane(c.perturbed, b)] - n.a[self._lane(c.reference, b)])
+                _square(n.seen_a[self._lane(c.perturbed, b)] - n.seen_a[self._lane(c.reference, b)])
                 for n in neurons
             )
             for k, c in enumerate(plan.comparisons)
@@ -220,10 +359,10 @@ class Teacher:
             for k, _ in enumerate(plan.comparisons):
                 mean = sum(power[k, b] for b in range(plan.batch)) / plan.batch
                 power.update({(k, b): mean for b in range(plan.batch)})
-        self._forming = {}
+        forming = {}
         for pair in self._pairs:
-            delta = factor * difference[pair] if credit == LOCAL else 1.0
-            self._forming[pair] = (
+            delta = factor * received[pair] if credit == LOCAL else 1.0
+            forming[pair] = (
                 self._reward(
                     delta_loss=delta, power=power[pair], n=population.size, variance=plan.variance
                 )
@@ -231,64 +370,98 @@ class Teacher:
                 else 0.0
             )
         for neuron in neurons:
+            signal = lesson.signal[neuron] = {}
             for k, b in self._pairs:
                 comparison = plan.comparisons[k]
-                neuron.slope[b] = neuron.derivative(a=neuron.a[b], leak=neuron.leak)
-                neuron.signal[k, b] = self._neuron(
-                    a=neuron.a[self._lane(comparison.reference, b)],
-                    a_perturbed=neuron.a[self._lane(comparison.perturbed, b)],
+                neuron.slope[b] = neuron.derivative(a=neuron.seen_a[b], leak=neuron.leak)
+                signal[k, b] = self._neuron(
+                    a=neuron.seen_a[self._lane(comparison.reference, b)],
+                    a_perturbed=neuron.seen_a[self._lane(comparison.perturbed, b)],
                     noise=plan.noise_gain * neuron.noise[k, b],
-                    reward=self._forming[k, b],
+                    reward=forming[k, b],
                     slope=neuron.slope[b],
                     feedback=neuron.feedback.get(b, 0.0),
                 )
-        if credit == LOCAL:
-            return dict(self._forming)
+        broadcast = forming
         if credit == RETURN_TO_GO:
-            return {pair: factor * difference[pair] for pair in self._pairs}
-        return {pair: factor * self._owed_reward[pair] if over else 0.0 for pair in self._pairs}
+            broadcast = {pair: factor * received[pair] for pair in self._pairs}
+        elif credit == GLOBAL:
+            sums = owed if lesson.over else dict.fromkeys(self._pairs, 0.0)
+            broadcast = {pair: factor * sums[pair] for pair in self._pairs}
+        lesson.forming[population.name], lesson.broadcast[population.name] = forming, broadcast
 
     # ---------------------------------------------------------------- synapses
 
-    def _learn(self, projection: Any, population: Any, broadcast: dict, over: bool, due: bool):
+    def _learn(self, projection: Any, lesson: Lesson) -> None:
         """Let all synapses of a projection change by what they know."""
         plan, synapses = self.plan, self._synapses[projection.name]
-        lessons = plan.lessons(population)
-        divisor = self._divisors(projection)
+        lessons = plan.lessons(plan.network.population(projection.post))
+        divisor = self._divisors(projection, lesson)
         for synapse in synapses:
             change = 0.0
+            pre = [self._pre(projection, synapse, b, lesson) for b in range(plan.batch)]
             for k in lessons:
+                own = self._noise(projection, synapse, k, lesson)
                 for b in range(plan.batch):
-                    change += self._change(synapse, k, b, divisor[b], population, broadcast, over)
-            synapse.owed += change / (len(lessons) * plan.batch)
-            if due:
-                self._write(synapse, plan.rate(projection))
+                    signal = synapse.post.signal[k, b] / divisor[b]
+                    change += self._change(projection, synapse, k, b, pre[b], signal, own, lesson)
+            synapse.owed += change
+            if lesson.due:
+                step = synapse.owed / (len(lessons) * plan.batch)
+                self._write(projection, synapse, step, lesson.clock)
+                synapse.owed = 0.0
 
-    def _divisors(self, projection: Any) -> dict[int, float]:
-        """One more scalar per projection and replica, where changes are to be normalised."""
+    def _pre(self, projection: Any, synapse: Synapse, b: int, lesson: Lesson) -> float:
+        """What a synapse transmitted in the step a lesson is about, as far as it can tell."""
+        plan, turn = self.plan, self.turn - lesson.turn + projection.delay
+        now, before = synapse.pre.readings[turn], synapse.pre.readings[turn + 1]
+        arrived = [
+            self._hardware.arrived(
+                projection.name, synapse.index, lane, lesson.clock, now[lane], before[lane]
+            )
+            for lane in ([b, self._lane(1, b)] if plan.both else [b])
+        ]
+        return sum(arrived) / len(arrived)
+
+    def _noise(self, projection: Any, synapse: Synapse, k: int, lesson: Lesson) -> float:
+        """The noise on a synapse's weight in the step a lesson is about."""
         plan = self.plan
+        if not plan.perturbs(projection):
+            return 0.0
+        stream = plan.stream(noise.WEIGHT_PERTURBATION, projection.name)
+        where = (lesson.clock, k, 0, synapse.index)
+        drawn = float(noise.draw(plan.distribution, plan.seed, stream, *where))
+        return plan.noise_gain * plan.options.noise_std * drawn
+
+    def _divisors(self, projection: Any, lesson: Lesson) -> dict[int, float]:
+        """One more scalar per projection and replica, where changes are to be normalised."""
+        plan, turn = self.plan, self.turn - lesson.turn + projection.delay
         if plan.options.normalise is None:
             return dict.fromkeys(range(plan.batch), 1.0)
-        first = self._neurons[projection.post][0]
-        onto = [s for s in self._synapses[projection.name] if s.post is first]
-        return {
-            b: plan.options.normalise + sum(_square(s.arrived[b]) for s in onto)
-            for b in range(plan.batch)
-        }
+        found = {}
+        for b in range(plan.batch):
+            lanes = [b, self._lane(1, b)] if plan.both else [b]
+            readings = [
+                sum(n.readings[turn][lane] for lane in lanes) / len(lanes)
+                for n in self._neurons[projection.pre]
+            ]
+            found[b] = plan.options.normalise + sum(_square(value) for value in readings)
+        return found
 
     def _change(
         self,
+        projection: Any,
         synapse: Synapse,
         k: int,
         b: int,
-        divisor: float,
-        population: Any,
-        broadcast: dict,
-        over: bool,
+        pre: float,
+        signal: float,
+        noise: float,
+        lesson: Lesson,
     ) -> float:
         """What a synapse changes by, in one comparison of one replica."""
-        plan, post, credit = self.plan, synapse.post, self.plan.credit(population)
-        signal, pre = post.signal[k, b] / divisor, synapse.arrived[b]
+        plan, post = self.plan, synapse.post
+        credit = plan.credit(plan.network.population(projection.post))
         if plan.traces:
             synapse.eligibility[k, b] = self._trace(
                 trace=synapse.eligibility[k, b], pre=pre, signal=signal, keep=1.0 - post.leak
@@ -296,22 +469,22 @@ class Teacher:
         change = self._synapse(
             pre=pre,
             signal=signal,
-            noise=plan.noise_gain * synapse.noise[k],
-            reward=self._forming[k, b],
+            noise=noise,
+            reward=lesson.forming[projection.post][k, b],
             trace=synapse.eligibility[k, b],
             feedback=post.feedback.get(b, 0.0),
         )
         if credit == LOCAL:
             return change
         eligible = plan.options.trace_decay * synapse.eligibility[k, b] + change
-        synapse.eligibility[k, b] = 0.0 if over else eligible
-        if credit == RETURN_TO_GO or (credit == GLOBAL and over):
-            return broadcast[k, b] * eligible
+        synapse.eligibility[k, b] = 0.0 if lesson.over else eligible
+        if credit == RETURN_TO_GO or (credit == GLOBAL and lesson.over):
+            return lesson.broadcast[projection.post][k, b] * eligible
         return 0.0
 
-    def _write(self, synapse: Synapse, rate: float) -> None:
-        """Change a weight by what it is owed, as its optimiser makes of that."""
-        step, options = synapse.owed, self.plan.options
+    def _write(self, projection: Any, synapse: Synapse, step: float, clock: int) -> None:
+        """Change a weight by a step, as its optimiser and its device make of that."""
+        options = self.plan.options
         if self._remembers:
             beta1, beta2 = options.beta1, options.beta2
             synapse.first = self._first(
@@ -327,8 +500,8 @@ class Teacher:
                 unbias2=1.0 / (1.0 - beta2**self._updates),
                 epsilon=options.epsilon,
             )
-        synapse.weight = stored(synapse.weight - rate * step)
-        synapse.owed = 0.0
+        rate = self.plan.rate(projection)
+        self._hardware.write(synapse, projection.name, -rate * step, clock)
 
 
 def _square(value: float) -> float:

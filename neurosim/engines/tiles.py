@@ -153,25 +153,51 @@ def absorb(synapse: Any) -> Callable[..., None]:
     return _over_replicas("absorb", head, tile, vectorised(synapse, "fvvf"))
 
 
-def traced(trace: Any, synapse: Any) -> Callable[..., None]:
-    """Let traces go on, and add what synapses change by, in a panel and one replica."""
+def absorb_arrived(synapse: Any) -> Callable[..., None]:
+    """Add what `n` columns of synapses change by, each of which knows what arrived at it."""
     lines = _lines(
         """
-        reward, signals, errors = get(forming, c), load(signal, here), load(feedback, ear)
-        for j in range(begin, end):
-            noise = load(drawn, (j & 3) * plane + ((j - begin) >> 2) * WIDTH)
-            sent, place, there = get(pre, of + j * wide), at + j * WIDTH, (j - begin) * WIDTH
-            new = trace(load(traces, place), sent, signals, keep)
-            store(traces, place, new)
-            wanted = synapse(sent, signals, noise, reward, new, errors)
+        reward, signals = get(forming, c), load(signal, here)
+        for j in range(n):
+            noise = load(drawn, (j & 3) * plane + (j >> 2) * WIDTH)
+            there = at + j * WIDTH
+            wanted = synapse(load(arrived, j * WIDTH), signals, noise, reward)
             store(change, there, load(change, there) + wanted)
         """
     )
-    head = (
-        "change, traces, at, begin, end, pre, of, wide, drawn, plane, signal, here, forming, c,"
-        " feedback, ear, keep"
+    head = "change, at, n, arrived, drawn, plane, signal, here, forming, c"
+    return _define("absorb_arrived", head, lines, synapse=vectorised(synapse, "vvvf"))
+
+
+def traced(trace: Any, synapse: Any, arrived: bool = False) -> Callable[..., None]:
+    """Let traces go on, and add what synapses change by, in a panel and one replica.
+
+    Of `arrived` each synapse has its own, or else all of a column have what was sent.
+    """
+    lines = _lines(
+        """
+        reward, signals, errors = get(forming, c), load(signal, here), load(feedback, ear)
+        stays = load(keep, own)
+        for j in range(begin, end):
+            noise = load(drawn, (j & 3) * plane + ((j - begin) >> 2) * WIDTH)
+            place, there = at + j * WIDTH, (j - begin) * WIDTH
+            sent = load(pre, there) if {arrived} else get(pre, of + j * wide)
+            new = trace(load(traces, place), sent, signals, stays)
+            store(traces, place, new)
+            wanted = synapse(sent, signals, noise, reward, new, errors)
+            store(change, there, load(change, there) + wanted)
+        """.replace(
+            "load(pre, there) if {arrived} else get(pre, of + j * wide)",
+            "load(pre, there)" if arrived else "get(pre, of + j * wide)",
+        )
     )
-    known = {"trace": vectorised(trace, "vfvf"), "synapse": vectorised(synapse, "fvvfvv")}
+    sender = "pre" if arrived else "pre, of, wide"
+    head = (
+        f"change, traces, at, begin, end, {sender}, drawn, plane, signal, here, forming, c,"
+        " feedback, ear, keep, own"
+    )
+    kinds = ("vvvv", "vvvfvv") if arrived else ("vfvv", "fvvfvv")
+    known = {"trace": vectorised(trace, kinds[0]), "synapse": vectorised(synapse, kinds[1])}
     return _define("traced", head, lines, **known)
 
 

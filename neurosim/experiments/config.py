@@ -19,6 +19,7 @@ from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTa
 from neurosim.network import rnn
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
+from neurosim.substrate.presets import CHIPS
 
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
 
@@ -82,7 +83,8 @@ class Config:
             "task": {"name": self.names["task"], **tables.as_table(self.task)},
             "network": tables.plain(self.network.model_dump()),
             "rule": {"name": self.names["rule"], **tables.as_table(self.rule)},
-            "substrate": tables.as_table(self.substrate),
+            # What is not named is ideal.
+            "substrate": tables.plain(self.substrate.assumed),
             "training": tables.plain(self.training.model_dump()),
             "baselines": tables.plain(self.baselines.model_dump()),
         }
@@ -169,7 +171,7 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         training = attempt(tables.check, TrainingTable, given.get("training", {}), "training")
         network = attempt(tables.check, NetworkTable, given.get("network", {}), "network")
         baselines = attempt(tables.check, BaselinesTable, given.get("baselines", {}), "baselines")
-        substrate = attempt(tables.build, Substrate, given.get("substrate", {}), "substrate", {})
+        substrate = attempt(_substrate, given)
         defaults = training or TrainingTable()
         attempt(_engine, defaults.engine)
         task, task_name = attempt(_task, given, defaults) or (None, "")
@@ -235,6 +237,19 @@ def _keys_of_others(task: str) -> dict[str, str]:
 def _rule(given: Mapping[str, Any]) -> tuple[Any, str]:
     name, table = _named(given, "rule", registry.RULES, None)
     return tables.build(registry.plugin(name, registry.RULES, "rule"), table, "rule", {}), name
+
+
+def _substrate(given: Mapping[str, Any]) -> Substrate:
+    """A chip from its fields, or from a preset and the fields that differ."""
+    table = dict(given.get("substrate", {}))
+    name = table.pop("preset", "ideal")
+    if name not in list(CHIPS):
+        raise InputError(
+            f"[substrate] preset = {name!r} does not exist; {nearest(str(name), CHIPS)}"
+        )
+    start = {f.name: getattr(CHIPS[name], f.name) for f in fields(Substrate)}
+    built: Substrate = tables.build(Substrate, {**start, **table}, "substrate", {})
+    return built
 
 
 def _decorrelation(given: Mapping[str, Any]) -> tuple[Any, str]:

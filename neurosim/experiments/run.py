@@ -16,7 +16,7 @@ from neurosim.experiments import baselines, figures, summary
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest, write_text
 from neurosim.simulator import Simulator
-from neurosim.training import History, train
+from neurosim.training import History, judged, train
 
 BEFORE, AFTER = "network, before training", "network, after training"
 
@@ -135,9 +135,8 @@ class Experiment:
         for name, network in ((BEFORE, untrained), (AFTER, sim)):
             rows[name] = {}
             for part, (inputs, targets) in (("train", task.train(0)), ("test", task.test())):
-                outputs = network.evaluate(inputs, targets).outputs
-                scores = task.score(outputs, targets).items()
-                rows[name] |= {f"{part}_{key}": float(value) for key, value in scores}
+                scores, outputs = judged(network, task, inputs, targets)
+                rows[name] |= {f"{part}_{key}": value for key, value in scores.items()}
             answers[name] = outputs
         table = pd.DataFrame.from_dict(rows, orient="index")
         if config.baselines.enabled:

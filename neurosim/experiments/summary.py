@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from neurosim.experiments import environment
+from neurosim.substrate.words import explanation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,9 @@ def markdown(config: Config, result: Result) -> str:
     ]
     for name in ("events", "synaptic_operations", "weight_writes"):
         lines.append(f"- {name.replace('_', ' ')} a step: {history.last[name]:,.0f}")
+    if config.substrate.assumed:
+        words = explanation(config.substrate, config.rule).splitlines()
+        lines += ["", "## What the chip is assumed to do", "", *(f"- {line}" for line in words)]
     lines += ["", "## What the rule has to know", "", "```", budget(config.rule)]
     if config.decorrelation is not None:
         lines.append(budget(config.decorrelation))

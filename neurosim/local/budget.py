@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from neurosim.local.vocabulary import arguments, scalar
 
@@ -57,7 +57,7 @@ class Budget:
 class LearningRule:
     """What all rules share: an information budget, read off their functions."""
 
-    passes: ClassVar[int] = 2
+    passes: ClassVar[Any] = 2  # 1; or 2, one without perturbation; or "both": two with it
     memory: ClassVar[str] = "none"
     knows: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 

@@ -93,19 +93,16 @@ class Perturbation(ProjectionRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         owner = type(self).__name__
-        positive = is_number(self.noise_std) and self.noise_std > 0
-        require(
-            positive,
-            owner,
-            "noise_std",
-            self.noise_std,
-            "a finite number > 0: a rule that compares passes needs a perturbation",
-        )
-        for name, allowed in _CHOICES.items():
+        both = self.passes == "both"  # then the chip's own noise may be all there is
+        positive = is_number(self.noise_std) and (self.noise_std > 0 or both)
+        why = "a rule that compares passes needs a perturbation"
+        allowed = "a finite number >= 0" if both else f"a finite number > 0: {why}"
+        positive = positive and self.noise_std >= 0
+        require(positive, owner, "noise_std", self.noise_std, allowed)
+        for name, choices in _CHOICES.items():
             choice = getattr(self, name)
-            require(
-                choice in allowed, owner, name, choice, f"one of {', '.join(map(str, allowed))}"
-            )
+            allowed = f"one of {', '.join(map(str, choices))}"
+            require(choice in choices, owner, name, choice, allowed)
         for name in ("window", "resync_every"):
             steps = getattr(self, name)
             fine = steps is None or (is_count(steps) and steps >= 1)
@@ -127,6 +124,13 @@ class Perturbation(ProjectionRule):
 
     def _refuse_nonsense(self, owner: str) -> None:
         window, resync = self.window, self.resync_every
+        if self.passes == "both":
+            for name, value in (("pairs", self.pairs), ("layers", self.layers)):
+                if value not in (0, "together"):
+                    raise InputError(
+                        f"{owner}: {name} = {value!r} does not go with passes = 'both': two noisy "
+                        f"passes are compared with each other, and there is no other"
+                    )
         if self.schedule == "window" and window is None:
             raise InputError(f"{owner}: schedule = 'window' needs window = a number of steps")
         if self.schedule == "online" and self.reward == "global":
@@ -182,6 +186,7 @@ def options(rule: Any) -> Perturbation:
     given = {name: value for name, value in given.items() if not callable(value)}
     if "learning_rate" not in given:
         raise InputError(f"{owner}: a rule must have the field learning_rate")
-    named = type(owner, (Perturbation,), {})  # so that a refusal names the rule
+    passes = getattr(rule, "passes", 2)
+    named = type(owner, (Perturbation,), {"passes": passes})  # so that a refusal names the rule
     found: Perturbation = named(**given)
     return found

@@ -1,9 +1,10 @@
 """Activity-based node perturbation."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from neurosim.errors import require
 from neurosim.local import Perturbation, Sizes
 
 
@@ -19,6 +20,13 @@ class ANP(Perturbation):
     credit stays local: an output's noise ends with its step, and dividing a later
     loss by its power has no finite variance.
 
+    Parameters
+    ----------
+    passes : {2, "both"}
+        2: a baseline pass, without perturbation, and a perturbed one. "both": no pass is
+        clean; two passes with independent noise are compared, and `pre` is the mean of
+        both. The chip's own noise is then enough (``noise_std=0``, where its passes differ).
+
     References
     ----------
     .. [1] Garcia Fernandez, Keemink, van Gerven (2024), Gradient-Free Training of
@@ -27,6 +35,13 @@ class ANP(Perturbation):
 
     outputs_may_wait: ClassVar[bool] = False
     scales: ClassVar[tuple[str, ...]] = ("population", "network", "published")
+
+    passes: int | str = field(default=2, kw_only=True)
+
+    def __post_init__(self) -> None:
+        fine = self.passes in (2, "both")
+        require(fine, type(self).__name__, "passes", self.passes, "2, or 'both'")
+        super().__post_init__()
 
     @staticmethod
     def reward(delta_loss, power, n):

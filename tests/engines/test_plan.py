@@ -15,6 +15,7 @@ from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Comparison, Plan
 from neurosim.engines.tables import (
     BLOCKS,
     PANELS,
+    assumptions_of,
     columns,
     empty_memory,
     layout,
@@ -34,6 +35,11 @@ FEEDFORWARD = Network(
     ),
     (Projection("A", "input", "hidden"), Projection("B", "hidden", "output")),
 )
+
+
+def silicon(made):
+    """Memory of a simulator made by a plan."""
+    return find("cpu")(made, made.initial_weights())._memory
 
 
 def plan(rule=None, network=NET, decorrelation=None, batch=2, **substrate):
@@ -241,8 +247,6 @@ def test_tables_hold_what_the_plan_says():
     rule = ns.ANP({"A": 0.5, "B": 0.25}, noise_std=0.5, pairs=1, resync_every=3, window=6)
     made = plan(rule, net, ns.Decorrelation(0.5), act_noise=0.125)
     populations, projections, _, _ = layout(made)
-    assert populations.leak.tolist() == [1.0, 0.25, 1.0]
-    assert populations.keep.tolist() == [0.0, 0.75, 0.0]
     assert populations.model.tolist() == [-1, 0, 1]
     assert populations.decorrelation_rate == 0.25  # mean over two replicas
     assert projections.rate.tolist() == [0.5, 0.0, 0.25]
@@ -251,9 +255,15 @@ def test_tables_hold_what_the_plan_says():
     assert (passes.batch, passes.passes, passes.seed, passes.learns) == (2, 3, 5, True)
     assert (passes.episode, passes.resync_every, passes.schedule) == (6, 3, 1)
     assert (passes.noise_std, passes.noise_gain, passes.variance) == (0.5, 2.0, 1.0)
-    assert passes.act_noise == 0.125
+    chip = assumptions_of(made)
+    assert chip.act_noise == 0.125
+    assert chip.act_noise_stream.tolist() == [noise.ACT_NOISE + p for p in range(3)]
+    memory = silicon(made)
+    units = [int(start) for start in populations.start]
+    assert memory.leak[units].tolist() == [1.0, 0.25, 1.0]
+    assert memory.keep[units].tolist() == [0.0, 0.75, 0.0]
     assert passes.comparison.tolist() == [-1, 0, 0]
     assert passes.sign.tolist() == [0.0, 1.0, -1.0]
-    for table in (populations, projections, passes):
+    for table in (populations, projections, passes, chip):
         for value in table:
             assert np.asarray(value).dtype in (np.float32, np.float64, np.int64, np.bool_)

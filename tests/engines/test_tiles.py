@@ -447,8 +447,10 @@ def test_neurons_fire_each_for_itself():
     n, lanes = 2 * WIDTH + 1, 3
     a, x = numbers(lanes, n + 2 * GAP), numbers(lanes, n + 2 * GAP, seed=1)
     expected = x.astype(float)
-    expected[:, GAP:-GAP] = 0.25 * np.tanh(a[:, GAP:-GAP], dtype=float) + 0.75 * x[:, GAP:-GAP]
-    call(_of(Tanh, "activity"), a, x, GAP, x.shape[1], n, lanes, 0.25, 0.75)
+    leak, keep = numbers(n + 2 * GAP, seed=2), numbers(n + 2 * GAP, seed=3)
+    own = slice(GAP, GAP + n)
+    expected[:, own] = leak[own] * np.tanh(a[:, own], dtype=float) + keep[own] * x[:, own]
+    call(_of(Tanh, "activity"), a, x, GAP, x.shape[1], n, lanes, leak, keep)
     assert close(x, expected, 1)
     np.testing.assert_array_equal(x[:, :GAP], expected[:, :GAP])
     np.testing.assert_array_equal(x[:, -GAP:], expected[:, -GAP:])
