@@ -24,6 +24,8 @@ class Probe:
         A population, or a weight matrix.
     variable : str
         Of a population: ``a`` pre-activation, ``x`` activity, ``s`` what is sent;
+        ``a_read``, ``x_read`` and ``s_read``, what learning rules read of these (synapses
+        read ``s`` only in passes whose activity they learn from);
         in a perturbed pass also ``noise``, the injected noise of its comparison,
         and ``signal``, what each neuron formed for its synapses. Of a projection:
         ``w`` weights, ``eligibility`` (of a perturbed pass).
@@ -86,7 +88,10 @@ class Probe:
         require(fine, owner, "pass_", self.pass_, f"a pass, in [0, {plan.passes})")
         if self.of in populations:
             allowed: tuple[str, ...] = VARIABLES
-            if self.pass_ > 0 and populations[self.of].neuron is not None:
+            acts = populations[self.of].neuron is not None
+            allowed += ("a_read", "x_read") if acts else ()
+            allowed += ("s_read",) if self.pass_ == 0 or plan.both else ()
+            if self.pass_ > 0 and acts:
                 allowed += PERTURBED_VARIABLES
             size = populations[self.of].size
         else:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.engines import team
-from neurosim.engines.engine import Engine, Progress
+from neurosim.engines.engine import READINGS, Engine, Progress
 from neurosim.engines.kernels import kernels
 from neurosim.engines.loops import advance, complete
 from neurosim.engines.plan import Plan
@@ -182,7 +182,8 @@ class CpuEngine(Engine):
         if variable in ("noise", "signal", "eligibility"):
             pass_ = self.plan.comparison_of(pass_)  # these have rows per comparison
         lanes = slice(pass_ * self.plan.batch, (pass_ + 1) * self.plan.batch)
-        held = getattr(self._memory, variable)
+        place = f"read_{READINGS[variable]}" if variable in READINGS else variable
+        held = getattr(self._memory, place)
         values = (held[0] if variable == "signal" else held)[lanes]
         if variable == "eligibility":
             self.finish()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.engines.compile import compiled
-from neurosim.engines.vectors import WIDTH, load, store, widely
+from neurosim.engines.unrolled import zero_rows
+from neurosim.engines.vectors import WIDTH, get, load, store, widely
 from neurosim.substrate.ageing import aged as _aged
 from neurosim.substrate.device import step_made as _step_made
 from neurosim.substrate.device import weight_written as _weight_written
@@ -56,26 +57,38 @@ def grow_old(weights, here, n, age, nu, stuck, keep, diffusion, limit, drawn, pl
 
 
 def arrive(
-    out, n, sent, at, before, since, wide, lost, late, lost_before, late_before, plane, loss,
-    jitter,
+    out, n, sent, at, earlier, since, before, wide, lost, late, lost_before, late_before, plane,
+    loss, jitter,
 ) -> None:  # fmt: skip
-    """What arrives at `n` columns of a panel, of what was sent now and one step before."""
+    """What arrives at `n` columns of a panel, of what was sent now and one step before.
+
+    Column by column as draws lie, so that the loop over synapses is a long one.
+    """
     widely()
+    nothing = zero_rows()[0]
     for j in range(n):
-        d = (j & 3) * plane + (j >> 2) * WIDTH
-        now, then = sent[at + j * wide], before[since + j * wide]
-        for r in range(WIDTH):
-            total = now if arrives_now(lost[d + r], loss, late[d + r], jitter) else ZERO
-            if arrives_later(lost_before[d + r], loss, late_before[d + r], jitter):
-                total += then
-            out[j * WIDTH + r] = total
+        place = (j & 3) * plane + (j >> 2) * WIDTH
+        store(out, place, nothing + get(sent, at + j * wide))
+        if jitter > ZERO:
+            store(before, place, nothing + get(earlier, since + j * wide))
+    for k in range(4):
+        first = k * plane
+        stop = first + ((n + 3 - k) >> 2) * WIDTH
+        if jitter > ZERO:
+            for i in range(first, stop):
+                own = arrives_now(lost[i], loss, late[i], jitter)
+                other = arrives_later(lost_before[i], loss, late_before[i], jitter)
+                out[i] = (out[i] if own else ZERO) + (before[i] if other else ZERO)
+        else:
+            for i in range(first, stop):
+                out[i] = out[i] if arrives_now(lost[i], loss, late[i], jitter) else ZERO
 
 
-def deliver(noisy, here, weights, there, n, arrived, sums, at, power) -> None:
+def deliver(noisy, here, weights, there, n, arrived, plane, sums, at, power) -> None:
     """Sum what a panel makes of what arrived, and the powers of both."""
     total, met, through = load(sums, at), load(power, 0), load(power, WIDTH)
     for j in range(n):
-        value = load(arrived, j * WIDTH)
+        value = load(arrived, (j & 3) * plane + (j >> 2) * WIDTH)
         passed = load(weights, there + j * WIDTH) * value
         total = total + load(noisy, here + j * WIDTH) * value
         met = met + value * value

@@ -19,12 +19,14 @@ PULSES, CYCLE, WRITTEN, ROUNDED = (
     Scratch.WRITTEN,
     Scratch.ROUNDED,
 )
-LOST, LATE, LOST_BEFORE, LATE_BEFORE, POWER = (
+LOST, LATE, LOST_BEFORE, LATE_BEFORE, POWER, ONES, BEFORE = (
     Scratch.LOST,
     Scratch.LATE,
     Scratch.LOST_BEFORE,
     Scratch.LATE_BEFORE,
     Scratch.POWER,
+    Scratch.ONES,
+    Scratch.BEFORE,
 )
 TURN = Due.TURN
 NEAREST, SHARED = 0, 2  # places in ROUNDINGS
@@ -136,32 +138,26 @@ def arrivals(
     now, before = of_turn(values, memory, delay), of_turn(values, memory, delay + 1)
     where = (row, n_pre, begin, end)
     loss, jitter = chip.event_loss_stream[m], chip.event_jitter_stream[m]
-    # Unless drawn these are 1, which neither loses nor delays anything.
-    for lost, late, when in ((LOST, LATE, clock), (LOST_BEFORE, LATE_BEFORE, clock - 1)):
-        if chip.event_loss > 0 and (when == clock or chip.event_jitter > 0):
-            uniforms(system, scratch[lost], words, loss, when, pass_, b, *where)
-        else:
-            ones(scratch[lost])
-        if chip.event_jitter > 0:
-            uniforms(system, scratch[late], words, jitter, when, pass_, b, *where)
-        else:
-            ones(scratch[late])
+    # Draws of 1 neither lose nor delay anything.
+    lost = late = lost_before = late_before = scratch[ONES]
+    if chip.event_loss > 0:
+        lost = scratch[LOST]
+        uniforms(system, lost, words, loss, clock, pass_, b, *where)
+    if chip.event_jitter > 0:
+        late, late_before = scratch[LATE], scratch[LATE_BEFORE]
+        uniforms(system, late, words, jitter, clock, pass_, b, *where)
+        uniforms(system, late_before, words, jitter, clock - 1, pass_, b, *where)
+        if chip.event_loss > 0:
+            lost_before = scratch[LOST_BEFORE]
+            uniforms(system, lost_before, words, loss, clock - 1, pass_, b, *where)
     place = (unit + begin) * wide + lane
     invoke(
         system.kernels.arrive,
         (
-            out, end - begin, values[now], place, values[before], place, wide, scratch[LOST],
-            scratch[LATE], scratch[LOST_BEFORE], scratch[LATE_BEFORE], PLANE, chip.event_loss,
-            chip.event_jitter,
+            out, end - begin, values[now], place, values[before], place, scratch[BEFORE], wide,
+            lost, late, lost_before, late_before, PLANE, chip.event_loss, chip.event_jitter,
         ),
     )  # fmt: skip
-
-
-@loop
-def ones(values):
-    """Set numbers to one."""
-    for i in range(values.size):
-        values[i] = ONE
 
 
 @loop
@@ -175,7 +171,7 @@ def arrived_mean(
     if system.chip.both:
         other = scratch[OTHER]
         arrivals(system, scratch, words, other, m, memory.seen, unit, delay, batch + b, *where)
-        for i in range((end - begin) * WIDTH):
+        for i in range(out.size):
             out[i] = HALF * (out[i] + other[i])
 
 

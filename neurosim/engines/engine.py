@@ -16,6 +16,8 @@ from neurosim.network import Weights
 # What can be observed of a population: in any pass; in a perturbed pass only.
 VARIABLES = ("a", "x", "s")
 PERTURBED_VARIABLES = ("noise", "signal")
+# What rules read of it.
+READINGS = {"a_read": "a", "x_read": "x", "s_read": "s"}
 
 
 @dataclass

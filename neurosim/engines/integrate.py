@@ -136,12 +136,12 @@ def delivered(system, scratch, words, q, at, panel, columns, clock):
                 )  # fmt: skip
                 both = (noisy, 0, memory.weights, here, scratch[DRAWN], PLANE, end - begin)
                 invoke(kernels.add_drawn, both)
+                summed, start = noisy, 0
             else:
-                for i in range((end - begin) * WIDTH):
-                    noisy[i] = memory.weights[here + i]
+                summed, start = memory.weights, here
             given = (
-                noisy, 0, memory.weights, here, end - begin, scratch[ARRIVED], memory.a,
-                lane * rows + row, power,
+                summed, start, memory.weights, here, end - begin, scratch[ARRIVED], PLANE,
+                memory.a, lane * rows + row, power,
             )  # fmt: skip
             invoke(kernels.deliver, given)
         count = min(WIDTH, populations.size[post] - panel * WIDTH)

@@ -190,8 +190,15 @@ class ObjectsEngine(Engine):
             k = self.plan.comparison_of(pass_)
             held = [[getattr(n, variable)[k, b] for n in neurons] for b in replicas]
         else:
-            held = [[getattr(n, variable)[self._lane(pass_, b)] for n in neurons] for b in replicas]
+            lanes = [self._lane(pass_, b) for b in replicas]
+            held = [[self._seen(n, variable)[lane] for n in neurons] for lane in lanes]
         return np.array(held, dtype=np.float32)
+
+    @staticmethod
+    def _seen(neuron: Neuron, variable: str) -> list[float]:
+        """A state of a neuron, or what rules read of it."""
+        readings = {"a_read": neuron.seen_a, "x_read": neuron.seen_x, "s_read": neuron.readings[0]}
+        return readings[variable] if variable in readings else getattr(neuron, variable)
 
     # ------------------------------------------------------------------- time
 

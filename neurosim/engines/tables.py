@@ -246,8 +246,8 @@ class Scratch:
     CHANGE, NOTHING, DRAWN, NOISY = range(4)
     # Weights with noise take two rows. What a chip draws for weights has rows of its own.
     PULSES, CYCLE, WRITTEN, ROUNDED = range(5, 9)
-    ARRIVED, OTHER, LOST, LATE, LOST_BEFORE, LATE_BEFORE, POWER = range(9, 16)
-    SIZE = 16
+    ARRIVED, OTHER, LOST, LATE, LOST_BEFORE, LATE_BEFORE, POWER, ONES, BEFORE = range(9, 18)
+    SIZE = 18
 
 
 class Late:
@@ -472,6 +472,8 @@ def empty_memory(
     a, x, s = (zeros(plan.lanes, rows) for _ in range(3))
     sent, difference, owed_reward = zeros(plan.sent, rows, plan.lanes), zeros(pairs), zeros(pairs)
     wide = plan.lanes + plan.batch * plan.averages
+    scratch = zeros(threads, Scratch.SIZE, chunk)
+    scratch[:, Scratch.ONES] = 1
 
     return Memory(
         weights=zeros(n),
@@ -524,7 +526,7 @@ def empty_memory(
         power=zeros(pairs),
         delta=zeros(pairs),
         due=np.zeros(Due.SIZE, dtype=np.int64),
-        scratch=zeros(threads, Scratch.SIZE, chunk),
+        scratch=scratch,
         words=zeros(threads, 7, chunk // 4).view(np.uint32),
         board=team.board(blocks),
     )

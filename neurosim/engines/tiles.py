@@ -159,9 +159,8 @@ def absorb_arrived(synapse: Any) -> Callable[..., None]:
         """
         reward, signals = get(forming, c), load(signal, here)
         for j in range(n):
-            noise = load(drawn, (j & 3) * plane + (j >> 2) * WIDTH)
-            there = at + j * WIDTH
-            wanted = synapse(load(arrived, j * WIDTH), signals, noise, reward)
+            place, there = (j & 3) * plane + (j >> 2) * WIDTH, at + j * WIDTH
+            wanted = synapse(load(arrived, place), signals, load(drawn, place), reward)
             store(change, there, load(change, there) + wanted)
         """
     )
@@ -179,16 +178,16 @@ def traced(trace: Any, synapse: Any, arrived: bool = False) -> Callable[..., Non
         reward, signals, errors = get(forming, c), load(signal, here), load(feedback, ear)
         stays = load(keep, own)
         for j in range(begin, end):
-            noise = load(drawn, (j & 3) * plane + ((j - begin) >> 2) * WIDTH)
-            place, there = at + j * WIDTH, (j - begin) * WIDTH
-            sent = load(pre, there) if {arrived} else get(pre, of + j * wide)
+            draw = (j & 3) * plane + ((j - begin) >> 2) * WIDTH
+            noise, place, there = load(drawn, draw), at + j * WIDTH, (j - begin) * WIDTH
+            sent = load(pre, draw) if {arrived} else get(pre, of + j * wide)
             new = trace(load(traces, place), sent, signals, stays)
             store(traces, place, new)
             wanted = synapse(sent, signals, noise, reward, new, errors)
             store(change, there, load(change, there) + wanted)
         """.replace(
-            "load(pre, there) if {arrived} else get(pre, of + j * wide)",
-            "load(pre, there)" if arrived else "get(pre, of + j * wide)",
+            "load(pre, draw) if {arrived} else get(pre, of + j * wide)",
+            "load(pre, draw)" if arrived else "get(pre, of + j * wide)",
         )
     )
     sender = "pre" if arrived else "pre, of, wide"
