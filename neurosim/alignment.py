@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim import bptt
 from neurosim.checks import finite_array
+from neurosim.engines.chip import Chip
 from neurosim.errors import InputError, is_count, require
 from neurosim.moments import GROUPS, Arrays, Moments, compare
 from neurosim.network import Network, rnn
@@ -150,6 +151,7 @@ def align(
     most = (2**32 - 1) // steps
     allowed = f"at most {most} with {steps} steps: noise would repeat"
     require(draws <= most, "align", "draws", draws, allowed)
+    _check_chip(sim)
     references = _references(steps, truncations, chunks)
     drawn = Simulator(
         network,
@@ -175,6 +177,17 @@ def align(
     moments = Moments({name: weights[name].size for name in learning}, min(GROUPS, draws))
     interrupted = _draw(drawn, weights, given, wanted, draws, moments, progress)
     return Alignment(compare(moments, gradients), moments.draws, interrupted)
+
+
+def _check_chip(sim: Simulator) -> None:
+    """Refuse chips on which a run's changes of weights are not the updates its rule calls for."""
+    chip = Chip(sim.substrate, sim.network)
+    if chip.programs or chip.ages or sim.substrate.reward_delay:
+        raise InputError(
+            f"align: substrate = {sim.substrate!r} writes weights imperfectly, lets them change "
+            f"by themselves, or delays rewards; what changes in a run is then not the update "
+            f"that the rule calls for. Measure it on a chip without that, substrate | {{...}}"
+        )
 
 
 def _draw(

@@ -6,8 +6,8 @@ import numpy as np
 
 from neurosim.engines.compile import invoke, loop
 from neurosim.engines.devices import PLANE, arrived_mean, of_turn, write_devices
+from neurosim.engines.memory import Due, Scratch
 from neurosim.engines.plan import LOCAL, RETURN_TO_GO
-from neurosim.engines.tables import Due, Scratch
 from neurosim.engines.tiles import REPLICAS
 from neurosim.engines.vectors import WIDTH, widely
 

@@ -9,21 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.engines import team
+from neurosim.engines.arrays import panels
+from neurosim.engines.assumptions import assumptions_of
 from neurosim.engines.engine import READINGS, Engine, Progress
 from neurosim.engines.kernels import kernels
 from neurosim.engines.loops import advance, complete
+from neurosim.engines.memory import Due, empty_memory
 from neurosim.engines.plan import Plan
 from neurosim.engines.silicon import Silicon
-from neurosim.engines.tables import (
-    Due,
-    System,
-    assumptions_of,
-    columns,
-    empty_memory,
-    layout,
-    panels,
-    passes_of,
-)
+from neurosim.engines.system import System
+from neurosim.engines.tables import columns, layout, passes_of
 from neurosim.engines.vectors import WIDTH
 from neurosim.network import Weights
 

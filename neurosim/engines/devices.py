@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.engines.compile import compiled, invoke, loop
-from neurosim.engines.tables import CHUNK, Due, Scratch
+from neurosim.engines.memory import CHUNK, Due, Scratch
 from neurosim.engines.vectors import WIDTH, widely
 from neurosim.substrate.grid import on_grid as _on_grid
 from neurosim.substrate.weight_reading import w_read_noise as _w_read_noise

@@ -5,9 +5,9 @@ from __future__ import annotations
 from neurosim.engines.adapt import PLANE, adapt, adapt_outlets, clear, turn
 from neurosim.engines.compile import invoke, loop
 from neurosim.engines.devices import add_read_noise, age_devices, arrivals, read_noise
+from neurosim.engines.memory import CHUNK, Due, Scratch
 from neurosim.engines.observe import show
 from neurosim.engines.plan import LOCAL
-from neurosim.engines.tables import CHUNK, Due, Scratch
 from neurosim.engines.vectors import WIDTH
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION

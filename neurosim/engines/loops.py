@@ -13,11 +13,13 @@ from numba import njit, typeof
 
 from neurosim.engines import team
 from neurosim.engines.adapt import turn
+from neurosim.engines.broadcast import arriving, idle
 from neurosim.engines.compile import FAST, OUTER, Kernel, invoke, loop
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.integrate import decorrelate, integrate
-from neurosim.engines.lessons import arriving, idle, teach
+from neurosim.engines.lessons import teach
+from neurosim.engines.memory import Due, Scratch
 from neurosim.engines.observe import disturb, keep_readings, look, show
 from neurosim.engines.phases import (
     begin_step,
@@ -29,7 +31,7 @@ from neurosim.engines.phases import (
     report,
 )
 from neurosim.engines.references import Reference, refer
-from neurosim.engines.tables import Due, Scratch, System
+from neurosim.engines.system import System
 from neurosim.engines.vectors import WIDTH
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosim.engines.compile import compiled, invoke, loop
 from neurosim.engines.devices import HALF, ONE, PLANE, ZERO, of_turn, on_grid
-from neurosim.engines.tables import Scratch
+from neurosim.engines.memory import Scratch
 from neurosim.substrate.mismatch import mismatched as _mismatched
 from neurosim.substrate.process_noise import OCTAVES
 from neurosim.substrate.process_noise import act_flicker as _act_flicker

@@ -10,12 +10,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from neurosim import noise
+from neurosim.engines.arrays import Floats
 from neurosim.engines.compile import FAST, OUTER, compiled
 from neurosim.engines.devices import ONE, ZERO, on_grid
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
+from neurosim.engines.memory import Due, Late, Memory
 from neurosim.engines.plan import Plan
-from neurosim.engines.tables import Due, Floats, Late, Memory, Populations
+from neurosim.engines.tables import Populations
 from neurosim.engines.vectors import WIDTH
 from neurosim.substrate.mismatch import own_tau
 

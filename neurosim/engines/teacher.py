@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,35 +13,9 @@ from neurosim.engines.chip import EPISODE, STEP_BY_STEP
 from neurosim.engines.engine import Progress
 from neurosim.engines.hardware import Hardware
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Plan
+from neurosim.engines.underway import Lesson, Underway
 from neurosim.local import FIRST, SECOND, STEP, ProjectionRule, scalar
 from neurosim.optimisers import OPTIMISERS
-
-
-@dataclass
-class Lesson:
-    """A step's broadcast, on its way, and what neurons keep to meet it with.
-
-    Attributes
-    ----------
-    turn, clock : int
-        Steps and pauses begun so far; the simulator's step.
-    over, due, first : bool
-        Whether an episode ends, weights are to change, a sequence begins.
-    forming, broadcast : dict
-        Per population: the scalar in which signals are formed, and the one that meets what
-        was made of them, per comparison and replica.
-    signal : dict
-        Per neuron.
-    """
-
-    turn: int
-    clock: int
-    over: bool
-    due: bool
-    first: bool
-    forming: dict[str, dict[tuple[int, int], float]]
-    broadcast: dict[str, dict[tuple[int, int], float]]
-    signal: dict[Neuron, dict[tuple[int, int], float]]
 
 
 class Teacher:
@@ -75,7 +48,7 @@ class Teacher:
         ]  # every comparison of every replica
         self._owed_reward: dict[tuple[int, int], float] = {}
         self._updates = 0
-        self._late: list[Lesson | None] = []
+        self._underway = Underway(plan, neurons)
         self.turn = 0
         self._clear()
 
@@ -111,7 +84,7 @@ class Teacher:
             count, power = self._hardware.line()
             found |= {"line.count": np.array(count, float), "line.power": np.array(power)}
         if self.plan.delays:
-            found |= self._on_their_way()
+            found |= self._underway.state(self.turn)
         return found
 
     def _memories(self) -> list[tuple[str, str]]:
@@ -136,51 +109,7 @@ class Teacher:
         if self.plan.compares and self.plan.chip.alters_rewards:
             self._hardware.set_line(state["line.count"], state["line.power"])
         if self.plan.delays:
-            self._take_up(state)
-
-    def _on_their_way(self) -> dict[str, NDArray[Any]]:
-        """Lessons that have not arrived, the latest first."""
-        plan, delay, pairs = self.plan, self.plan.substrate.reward_delay, len(self._pairs)
-        populations = plan.network.populations
-        about = np.zeros((delay, 6))
-        forming, broadcast = (np.zeros((delay, len(populations), pairs)) for _ in range(2))
-        signal = {p.name: np.zeros((delay, pairs, p.size)) for p in populations[1:]}
-        for i, lesson in enumerate(reversed(self._late)):
-            if lesson is None:
-                continue
-            ago = self.turn - lesson.turn
-            about[i] = 1, lesson.over, lesson.due, lesson.first, lesson.clock, ago
-            for p, population in enumerate(populations):
-                if population.name not in lesson.broadcast:
-                    continue
-                for c, pair in enumerate(self._pairs):
-                    forming[i, p, c] = lesson.forming[population.name][pair]
-                    broadcast[i, p, c] = lesson.broadcast[population.name][pair]
-                    for neuron in self._neurons[population.name]:
-                        signal[population.name][i, c, neuron.index] = lesson.signal[neuron][pair]
-        found = {"late.about": about, "late.forming": forming, "late.broadcast": broadcast}
-        return found | {f"{name}.late": values for name, values in signal.items()}
-
-    def _take_up(self, state: dict[str, Any]) -> None:
-        """Put lessons back on their way."""
-        populations, self._late = self.plan.network.populations, []
-        for i in reversed(range(self.plan.substrate.reward_delay)):
-            valid, over, due, first, clock, ago = (float(v) for v in state["late.about"][i])
-            if not valid:
-                self._late += [None] * bool(self._late)
-                continue
-            flags = (bool(over), bool(due), bool(first))
-            lesson = Lesson(self.turn - int(ago), int(clock), *flags, {}, {}, {})
-            for p, population in enumerate(populations):
-                if p == 0 or not self.plan.learns_onto(population):
-                    continue
-                for name, found in (("forming", lesson.forming), ("broadcast", lesson.broadcast)):
-                    values = [float(v) for v in state[f"late.{name}"][i, p]]
-                    found[population.name] = dict(zip(self._pairs, values, strict=True))
-                for neuron in self._neurons[population.name]:
-                    values = state[f"{population.name}.late"][i][:, neuron.index].tolist()
-                    lesson.signal[neuron] = dict(zip(self._pairs, values, strict=True))
-            self._late.append(lesson)
+            self._underway.set_state(state, self.turn)
 
     def _all_synapses(self) -> list[Synapse]:
         return [synapse for synapses in self._synapses.values() for synapse in synapses]
@@ -209,26 +138,20 @@ class Teacher:
             return
         if plan.feeds_back:
             progress.operations[t] += self._feed_back(progress.targets[t])
-        self._late.append(self._lesson(progress, t))
+        lesson = self._underway.send(self._lesson(progress, t))
         if plan.learns_feedback:
             self._mend_feedback(progress, t)
-        self._arrive(progress, t)
+        if lesson is not None:
+            self._arrive(lesson, progress, t)
 
     def rest(self) -> None:
         """Let a step go by in which nothing is taught; what arrives in it is lost."""
-        if self._late:
-            self._late.append(None)
-            self._late = self._late[-self.plan.substrate.reward_delay :]
+        self._underway.send(None)
 
-    def _arrive(self, progress: Progress, t: int) -> None:
+    def _arrive(self, lesson: Lesson, progress: Progress, t: int) -> None:
         """Let synapses learn from the broadcast that arrives now."""
         plan = self.plan
-        if len(self._late) <= plan.substrate.reward_delay:
-            return
-        lesson = self._late.pop(0)
-        if lesson is None:
-            return
-        if lesson.first and plan.substrate.reward_delay:
+        if lesson.first and plan.delays:
             self._clear()
         self._updates += lesson.due
         for index, population in enumerate(plan.network.populations[1:]):

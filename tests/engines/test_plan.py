@@ -11,18 +11,11 @@ import pytest
 import neurosim as ns
 from neurosim import noise
 from neurosim.engines import ENGINES, find
+from neurosim.engines.arrays import padded, panels
+from neurosim.engines.assumptions import assumptions_of
+from neurosim.engines.memory import empty_memory
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO, Comparison, Plan
-from neurosim.engines.tables import (
-    BLOCKS,
-    PANELS,
-    assumptions_of,
-    columns,
-    empty_memory,
-    layout,
-    padded,
-    panels,
-    passes_of,
-)
+from neurosim.engines.tables import BLOCKS, PANELS, columns, layout, passes_of
 from neurosim.engines.vectors import WIDTH
 from neurosim.network import Network, Population, Projection
 
