@@ -37,10 +37,11 @@ def program(
                     d2d, response[i], c2c, cycle[d], softness, full_scale,
                 )
             )  # fmt: skip
+            before = weights[i]
             weights[i] = weight_written(
-                weights[i], step, noise, written[d], limit, spacing, ONE - rounded[d]
+                before, step, noise, written[d], limit, spacing, ONE - rounded[d]
             )
-            if ages and step != ZERO:
+            if ages and weights[i] != before:
                 age[i] = ZERO
 
 

@@ -122,10 +122,18 @@ class Hardware:
         """Change a device by what is wanted, as far as it lets itself be changed."""
         if synapse.stuck:
             return
-        if not self.chip.programs:
-            synapse.weight = stored(synapse.weight + wanted)
-            synapse.age = 0.0 if wanted != 0 else synapse.age
-            return
+        before = synapse.weight
+        if self.chip.programs:
+            synapse.weight = stored(self._written(synapse, matrix, wanted, clock))
+        else:
+            synapse.weight = stored(before + wanted)
+        if synapse.weight != before:
+            synapse.age = 0.0
+
+    def _written(
+        self, synapse: Synapse | DecorrelatingSynapse, matrix: str, wanted: float, clock: int
+    ) -> float:
+        """What a device that is not perfect makes of a wanted change."""
         s, device = self.given, self.chip.devices[matrix]
         step = step_made(
             wanted,
@@ -140,7 +148,7 @@ class Hardware:
             s.soft_bounds,
             device.full_scale,
         )
-        weight = weight_written(
+        return weight_written(
             synapse.weight,
             step,
             device.write_noise,
@@ -149,8 +157,6 @@ class Hardware:
             device.spacing,
             self._threshold(noise.ROUNDING, matrix, synapse.index, clock),
         )
-        synapse.weight = stored(weight)
-        synapse.age = 0.0 if step != 0 else synapse.age
 
     def _threshold(self, use: int, matrix: str, index: int, clock: int) -> float:
         """From where on a number is rounded up."""

@@ -311,7 +311,11 @@ class Teacher:
         elif credit == GLOBAL:
             sums = owed if lesson.over else dict.fromkeys(self._pairs, 0.0)
             broadcast = {pair: factor * sums[pair] for pair in self._pairs}
-        lesson.forming[population.name], lesson.broadcast[population.name] = forming, broadcast
+        heard = plan.lessons(population)
+        lesson.forming[population.name] = forming
+        lesson.broadcast[population.name] = {
+            (k, b): value if k in heard else 0.0 for (k, b), value in broadcast.items()
+        }
 
     # ---------------------------------------------------------------- synapses
 

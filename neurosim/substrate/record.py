@@ -64,8 +64,9 @@ class Substrate:
         where something is measured by it, and weights are limited only by `w_bits` and
         `soft_bounds`.
     w_bits : int, optional
-        Bits of a stored weight, >= 2: ``2**w_bits - 1`` levels over ``[-w_max, w_max]``.
-        Digital devices; what `drift_nu`, `leak_tau` and `diffusion` do is not rounded.
+        Bits of a stored weight, >= 2: ``2**w_bits - 1`` levels over ``[-w_max, w_max]``, onto
+        which every wanted change, however small, writes the weight anew. What `drift_nu`,
+        `leak_tau` and `diffusion` do in between is not rounded.
     rounding : {"nearest", "stochastic", "stochastic_shared"}
         How a weight gets onto the levels of `w_bits`, and a step onto those of `w_min_step`:
         to the nearest; up or down by chance, keeping the mean, with a draw for each
@@ -88,8 +89,9 @@ class Substrate:
     stuck_at : float, optional
         The weight they have, in units of the full scale. None: their initial one.
     drift_nu : float or (float, float)
-        A weight fades as ``t**-drift_nu``, t the steps since it was last changed; of two
-        numbers each device has its own, frozen, uniform between them.
+        A weight fades as ``t**-drift_nu``, t the steps since a write last changed it (which
+        a rule that learns online does at nearly every step); of two numbers each device has
+        its own, frozen, uniform between them.
     leak_tau : float, optional
         Steps in which a weight leaks to 1/e of itself.
     diffusion : float
@@ -207,6 +209,7 @@ class Substrate:
             for name, value in self.w_max.items():
                 fine = is_number(value) and value > 0
                 require(fine, "Substrate", f"w_max[{name!r}]", value, "a finite number > 0")
+            object.__setattr__(self, "w_max", dict(self.w_max))
         elif isinstance(self.w_max, str):
             allowed = "None, a number > 0, one for each matrix by name, or 'fitted'"
             require(self.w_max == FITTED, "Substrate", "w_max", self.w_max, allowed)
@@ -220,7 +223,8 @@ class Substrate:
             fine = len(given) == 2 and all(is_number(v) and v >= 0 for v in given)
             fine = fine and given[0] <= given[1]
             require(fine, "Substrate", "drift_nu", given, allowed)
-            object.__setattr__(self, "drift_nu", (given[0], given[1]))
+            found = given[0] if given[0] == given[1] else (given[0], given[1])
+            object.__setattr__(self, "drift_nu", found)
         else:
             self._check("drift_nu", lambda v: is_number(v) and v >= 0, allowed)
 

@@ -7,10 +7,10 @@ import neurosim as ns
 GROUPS = 40
 
 
-def draws(rule, data, net, weights, replicas=400, groups=GROUPS):
+def draws(rule, data, net, weights, replicas=400, groups=GROUPS, substrate=None):
     """Mean updates of `groups` runs with fresh noise, all from the same weights."""
     inputs, targets = (np.repeat(values, replicas, axis=1) for values in data)
-    sim = ns.Simulator(net, rule, batch=replicas, seed=7)
+    sim = ns.Simulator(net, rule, substrate=substrate, batch=replicas, seed=7)
     found = []
     for _ in range(groups):
         sim.weights = weights
