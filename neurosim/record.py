@@ -131,7 +131,8 @@ class Record:
     probes : dict of str to ndarray of float32
         Per probe ``(samples, batch, units)``; for weights ``(samples, rows, columns)``.
     events, synaptic_operations, weight_writes : ndarray of int64, (T,)
-        Per step: events sent by neurons, weights met by an event, weights changed.
+        Per step: events sent by neurons, weights met by an event, weights told to change
+        (on a chip that is not ideal some do not).
     n_outputs : int
     """
 

@@ -28,7 +28,8 @@ class Perturbation(ProjectionRule):
     learning_rate, optimiser, beta1, beta2, epsilon, normalise
         See `neurosim.local.ProjectionRule`.
     noise_std : float
-        Standard deviation of the perturbation, in units of what it is added to.
+        Standard deviation of the perturbation, in units of what it is added to. 0 is for
+        rules with ``passes="both"`` on a chip that is noisy itself.
     distribution : {"normal", "rademacher"}
         Of the perturbation; both have mean 0 and standard deviation `noise_std`.
     schedule : {"online", "window", "sequence"}, optional

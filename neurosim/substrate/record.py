@@ -19,7 +19,12 @@ class Substrate:
     A field that is 0 or None assumes nothing and changes no bit of any number. All passes and
     replicas run on one chip: what is *frozen* is drawn once from `seed` and is the same in all
     of them; what is *dynamic* is drawn anew in every pass, replica and step from the
-    simulator's seed. Each has a noise stream of its own.
+    simulator's seed. Each has a noise stream of its own. All matrices of the network are made
+    of devices, D included (not the feedback weights that some rules have).
+
+    Within a step a neuron's input is summed and gets the injected noise, then its gain and
+    offset, then process noise. A weight is written (a step of so many pulses, unequal, softly
+    bounded, with noise left on it, put on its level), then ages by a step, then is read.
 
     Parameters
     ----------
