@@ -8,7 +8,7 @@ import neurosim as ns
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-USE, RULE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+USE, RULE, CHIP = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_example_runs(tmp_path, monkeypatch):
@@ -23,6 +23,10 @@ def test_the_example_runs(tmp_path, monkeypatch):
     assert names["record"].loss.shape == names["record"].reward["R"].shape == (60, 10)
     assert set(names["sim"].weights) == {"A", "R", "B", "D"}
     assert len(names["history"].frame) == 3  # before training, and two epochs
+    exec(CHIP, names)
+    assert names["sim"].substrate.assumed == names["chip"].assumed
+    assert {"drift_nu", "act_noise", "stuck_fraction", "reward_delay"} <= set(names["chip"].assumed)
+    assert ns.train(names["sim"], names["task"], epochs=1, progress=False).last["test_mse"] > 0
 
 
 def test_the_rule_shown_is_the_rule_that_runs():

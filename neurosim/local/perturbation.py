@@ -84,6 +84,7 @@ class Perturbation(ProjectionRule):
     layers: str = "together"
     trace_decay: float = 1.0
 
+    passes_known: ClassVar[tuple[int | str, ...]] = (1, 2, "both")
     perturbs: ClassVar[str] = "neurons"
     outputs_may_wait: ClassVar[bool] = True
     scales: ClassVar[tuple[str, ...]] = ("population", "published")
@@ -94,6 +95,9 @@ class Perturbation(ProjectionRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         owner = type(self).__name__
+        allowed = ", or ".join(map(repr, self.passes_known))
+        fine = self.passes in self.passes_known
+        require(fine, owner, "passes", self.passes, allowed)
         both = self.passes == "both"  # then the chip's own noise may be all there is
         positive = is_number(self.noise_std) and (self.noise_std > 0 or both)
         why = "a rule that compares passes needs a perturbation"

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from neurosim.errors import require
 from neurosim.local import Perturbation, Sizes
 
 
@@ -36,12 +35,8 @@ class ANP(Perturbation):
     outputs_may_wait: ClassVar[bool] = False
     scales: ClassVar[tuple[str, ...]] = ("population", "network", "published")
 
+    passes_known: ClassVar[tuple[int | str, ...]] = (2, "both")
     passes: int | str = field(default=2, kw_only=True)
-
-    def __post_init__(self) -> None:
-        fine = self.passes in (2, "both")
-        require(fine, type(self).__name__, "passes", self.passes, "2, or 'both'")
-        super().__post_init__()
 
     @staticmethod
     def reward(delta_loss, power, n):

@@ -25,7 +25,8 @@ loihi_like = Substrate(w_bits=9, w_max=FITTED, rounding="stochastic", act_bits=7
 
 Weights of 8 bits and a sign (-255 to 255), traces of 7 bits, stochastic rounding of changes
 [1]_, [2]_. What rules read of an activity stands for the traces, here over -4 to 4 (our
-choice). Perturbations much smaller than one of its levels, 0.063, are then not seen by ANP.
+choice). Of perturbations much smaller than a level, 0.063, ANP sees but the few that happen
+to cross the border between two: right on average, and coarse.
 
 .. [1] Davies et al. (2018), Loihi: A neuromorphic manycore processor with on-chip learning,
    IEEE Micro 38(1).

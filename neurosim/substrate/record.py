@@ -50,8 +50,9 @@ class Substrate:
         population's `tau`; never below 1. A neuron model without memory has none.
     act_read_noise : float
         Observation noise: standard deviation, in units of the activity, of what is added to
-        an activity whenever a learning rule reads it (a pre-activation by neuron and teacher,
-        what was sent by a synapse). The dynamics do not notice.
+        an activity whenever a learning rule reads it: a pre-activation by its neuron and for
+        the power that a reward may be divided by, what was sent by a synapse. Dynamics and
+        loss do not notice.
     act_bits : int, optional
         Bits, >= 2, with which a rule reads activities: ``2**act_bits - 1`` levels over
         ``[-act_range, act_range]``, where it saturates.

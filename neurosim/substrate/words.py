@@ -115,9 +115,17 @@ def _percent(part: float) -> str:
 def _costs(chip: Substrate, rule: Any) -> list[str]:
     """What noise that a rule cannot know costs it."""
     some = [name for name in PASSES if name in chip.assumed]
+    lines = []
+    if chip.reward_noise or chip.act_read_noise:
+        lines.append(
+            "what this costs: ANP divides by a measured power, for a population of few neurons a "
+            "number often near 0, which such noise does not share: its credit has no finite "
+            "variance with one output. distribution='rademacher' with layers='separate' helps "
+            "against a noisy reward"
+        )
     if not some:
-        return []
-    lines = [
+        return lines
+    lines += [
         "what this costs: passes differ by noise that nobody knows. ANP measures it with the rest "
         "(passes='both' needs no other). NP and WP credit only what they injected: all else in "
         "the loss difference is variance"
