@@ -87,7 +87,6 @@ def gather(system, scratch, drawn, words, q, panel, begin, end, sent, of, ago, s
     chip, populations, memory = system.chip, system.populations, system.memory
     post, batch, over = projections.post[q], passes.batch, memory.due[OVER]
     pairs, lanes, rows = memory.signal.shape[1], memory.seen.shape[2], memory.s.shape[1]
-    panel_at = projections.start[q] + panel * populations.size[projections.pre[q]] * WIDTH
     row, credit = populations.start[post] + panel * WIDTH, populations.credit[post]
     signals, first = signals_of(system, q) + row, populations.first_lesson[post]
     at = projections.start[q] + panel * populations.size[projections.pre[q]] * WIDTH
@@ -147,12 +146,12 @@ def gather(system, scratch, drawn, words, q, panel, begin, end, sent, of, ago, s
             if over:
                 clear(trace[here : here + n])
     if passes.schedule == 0:
-        write(system, scratch, words, q, here, change, scale, panel_at, panel, begin, end)
+        write(system, scratch, words, q, here, change, scale, at, panel, begin, end)
     else:
         owed = memory.owed[here : here + n]
         add_scaled(owed, ONE, change)
         if memory.due[WRITE]:
-            write(system, scratch, words, q, here, owed, scale, panel_at, panel, begin, end)
+            write(system, scratch, words, q, here, owed, scale, at, panel, begin, end)
             clear(owed)
 
 
@@ -163,7 +162,7 @@ def gather_arrived(system, scratch, drawn, q, panel, begin, end, k, b):
     populations, memory = system.populations, system.memory
     post, c = projections.post[q], k * passes.batch + b
     pairs, rows = memory.signal.shape[1], memory.s.shape[1]
-    row, credit, over = populations.start[post] + panel * WIDTH, populations.credit[post], OVER
+    row, credit = populations.start[post] + panel * WIDTH, populations.credit[post]
     at = projections.start[q] + panel * populations.size[projections.pre[q]] * WIDTH
     n, here = (end - begin) * WIDTH, at + begin * WIDTH
     change, signal = scratch[CHANGE, :n], signals_of(system, q) + row + c * rows
@@ -177,7 +176,7 @@ def gather_arrived(system, scratch, drawn, q, panel, begin, end, k, b):
             ),
         )  # fmt: skip
         return
-    target, place = change, 0
+    target = change
     if credit != LOCAL:
         trace = memory.eligibility[c, here : here + n]
         if passes.decay != ONE:
@@ -186,14 +185,14 @@ def gather_arrived(system, scratch, drawn, q, panel, begin, end, k, b):
     invoke(
         kernels.absorb_arrived,
         (
-            target, place, n // WIDTH, scratch[ARRIVED], drawn, PLANE, memory.signal, signal,
+            target, 0, end - begin, scratch[ARRIVED], drawn, PLANE, memory.signal, signal,
             memory.forming, post * pairs + c,
         ),
     )  # fmt: skip
     if credit != LOCAL:
-        if credit == RETURN_TO_GO or memory.due[over]:
+        if credit == RETURN_TO_GO or memory.due[OVER]:
             add_scaled(change, memory.credited[post, c], target)
-        if memory.due[over]:
+        if memory.due[OVER]:
             clear(target)
 
 

@@ -192,10 +192,6 @@ class Chip:
                 return FULL * p.gain * math.sqrt(variance) or 1.0
         return 2.0
 
-    def matrix_onto(self, population: str) -> str | None:
-        """Name of a population's decorrelating matrix."""
-        return self.network.population(population).decorrelation
-
     # ------------------------------------------------------------- reward line
 
     @property

@@ -8,8 +8,9 @@ from neurosim.engines.adapt import CLOCK, OFFSET, OVER, UPDATES, WRITE, add_scal
 from neurosim.engines.broadcast import exchange, receive, somebody_waits
 from neurosim.engines.chip import EPISODE, STEP_BY_STEP
 from neurosim.engines.compile import invoke, loop
-from neurosim.engines.devices import HALF, of_turn
+from neurosim.engines.devices import of_turn
 from neurosim.engines.memory import Due
+from neurosim.engines.observe import mean_read
 from neurosim.engines.phases import ONE, ZERO, is_finite, share
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
 from neurosim.engines.vectors import widely
@@ -258,12 +259,3 @@ def normalise(system, p):
             factor = ONE / memory.divisor[c % batch]
             for i in range(start, stop):
                 memory.signal[1 + q, c, i] = factor * memory.signal[0, c, i]
-
-
-@loop
-def mean_read(system, seen, unit, b):
-    """What rules read of what a unit sent in a replica; of both passes, the mean."""
-    chip, batch = system.chip, system.passes.batch
-    if chip.both:
-        return HALF * (seen[unit, b] + seen[unit, batch + b])
-    return seen[unit, b]

@@ -147,4 +147,13 @@ def keep_readings(system, start, stop):
             seen[i, lane] = memory.read_s[lane, i]
         if chip.mean_lane:
             for b in range(batch):
-                seen[i, chip.mean_lane + b] = HALF * (seen[i, b] + seen[i, batch + b])
+                seen[i, chip.mean_lane + b] = mean_read(system, seen, i, b)
+
+
+@loop
+def mean_read(system, seen, unit, b):
+    """What rules read of what a unit sent in a replica; of both passes, the mean."""
+    chip, batch = system.chip, system.passes.batch
+    if chip.both:
+        return HALF * (seen[unit, b] + seen[unit, batch + b])
+    return seen[unit, b]
