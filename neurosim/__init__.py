@@ -28,6 +28,7 @@ from neurosim.substrate import Substrate
 
 if TYPE_CHECKING:
     from neurosim.alignment import Alignment, align
+    from neurosim.experiments.sweep import load_results
     from neurosim.training import History, train
 
 __version__ = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "__version__",
     "align",
     "bptt",
+    "load_results",
     "presets",
     "rnn",
     "train",
@@ -78,4 +80,8 @@ def __getattr__(name: str) -> Any:
         from neurosim import training
 
         return getattr(training, name)
+    if name == "load_results":
+        from neurosim.experiments.sweep import load_results
+
+        return load_results
     raise AttributeError(f"module 'neurosim' has no attribute {name!r}")

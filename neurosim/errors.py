@@ -20,6 +20,10 @@ class InputError(NeurosimError, ValueError):
     """A value that a user gave cannot be used."""
 
 
+class BusyError(NeurosimError, RuntimeError):
+    """Another process is at work on the same folder."""
+
+
 class CheckpointError(NeurosimError, ValueError):
     """A saved file is damaged, or belongs to something else."""
 

@@ -8,7 +8,44 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from neurosim.errors import StorageError
+from filelock import FileLock, Timeout
+
+from neurosim.errors import BusyError, StorageError
+
+
+@contextmanager
+def lock(path: str | os.PathLike[str], wait: float, busy: str) -> Iterator[None]:
+    """Hold a lock that one process at a time can have, and that a killed one leaves.
+
+    Parameters
+    ----------
+    path : path-like
+        An empty file that stands for the lock. Its folder is made if it is missing.
+    wait : float
+        How long to wait for it [s].
+    busy : str
+        What to say if another process still has it then.
+
+    Raises
+    ------
+    BusyError
+        If another process has it.
+    StorageError
+        If the file cannot be made.
+    """
+    file = Path(path)
+    held = FileLock(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire(timeout=wait, poll_interval=0.05)
+    except Timeout as error:
+        raise BusyError(busy) from error
+    except OSError as error:
+        raise StorageError(f"{file}: could not be made ({error.strerror or error})") from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 @contextmanager

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 
+Measure = Callable[[Simulator, NDArray[Any], NDArray[Any]], Mapping[str, float]]
+
+LOST = 1e6  # times the untrained network's error, or 1: nothing comes back from there
+
 COUNTS = ("events", "synaptic_operations", "weight_writes")
 
 
@@ -130,6 +134,7 @@ def train(
     history: History | None = None,
     on_epoch: Callable[[History], None] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    measure: Measure | None = None,
     progress: bool = True,
 ) -> History:
     """Train a simulator on a task, and test it after every epoch.
@@ -157,6 +162,9 @@ def train(
         Called with the history after every row, before the checkpoint is written.
     checkpoint : path-like, optional
         Where to keep the simulator and the history, after every epoch.
+    measure : callable, optional
+        Called after every epoch with the simulator and the epoch's inputs and targets; what
+        it returns, numbers by name, is added to the row.
     progress : bool
         Whether to show a progress bar; it is silent unless on a terminal.
 
@@ -185,7 +193,8 @@ def train(
     with _Bar(progress, epochs, history.epoch) as bar:
         try:
             for epoch in range(len(history), epochs + 1):
-                history.rows.append(_epoch(sim, task, epoch, bar))
+                history.rows.append(_epoch(sim, task, epoch, measure, bar))
+                _refuse_lost(sim, history)
                 bar.measured(history.last)
                 if on_epoch is not None:
                     on_epoch(history)
@@ -216,7 +225,9 @@ def _made_for(sim: Any, task: Any, rule: Any, decorrelation: Any) -> Simulator:
     return made
 
 
-def _epoch(sim: Simulator, task: TaskLike, epoch: int, bar: _Bar) -> dict[str, Any]:
+def _epoch(
+    sim: Simulator, task: TaskLike, epoch: int, measure: Measure | None, bar: _Bar
+) -> dict[str, Any]:
     """Learn for one epoch (epoch 0: look, without learning) and test."""
     inputs, targets = task.train(max(0, epoch - 1))
     if np.ndim(inputs) != 3 or np.shape(inputs)[1] % sim.batch:
@@ -232,7 +243,8 @@ def _epoch(sim: Simulator, task: TaskLike, epoch: int, bar: _Bar) -> dict[str, A
     else:
         row["train_mse"], costs = _learn(sim, inputs, targets, bar)
     scores, _ = judged(sim, task, *task.test())
-    return row | {f"test_{name}": value for name, value in scores.items()} | costs
+    row |= {f"test_{name}": value for name, value in scores.items()} | costs
+    return row | ({} if measure is None else dict(measure(sim, inputs, targets)))
 
 
 def judged(
@@ -269,6 +281,15 @@ def _learn(
     seconds, steps = time.perf_counter() - started, len(inputs) * len(groups)
     per_step = dict(zip(COUNTS, (counts / steps).tolist(), strict=True))
     return float(np.mean(errors)), {"seconds": seconds, "steps": steps, **per_step}
+
+
+def _refuse_lost(sim: Simulator, history: History) -> None:
+    """Raise `DivergenceError` if errors have become absurd, though still finite."""
+    first, last = history.rows[0], history.last
+    for name in ("train_mse", "test_mse") if last["epoch"] else ():
+        if not last[name] <= LOST * max(1.0, first[name]):
+            history.rows.pop()
+            raise _diverged(sim)
 
 
 def _diverged(sim: Simulator) -> DivergenceError:

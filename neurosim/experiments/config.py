@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Any
 
 from neurosim.engines import ENGINES
 from neurosim.errors import InputError, nearest
-from neurosim.experiments import registry, tables
+from neurosim.experiments import measures, registry, tables
+from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
 from neurosim.network import rnn
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
 
+SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
 
 
@@ -98,11 +101,26 @@ class Config:
         return {name: whole[name] for name in TABLES if name in whole}
 
     @cached_property
+    def shown(self) -> Any:
+        """What training sees of the task: without the part that is held out, if one is."""
+        part = self.training.held_out
+        return HeldOut(self.task, part) if part else self.task
+
+    @cached_property
     def digest(self) -> str:
         """Hash of all that decides what is learned in an epoch: not of the number of epochs."""
         resolved = self.resolved()
         del resolved["training"]["epochs"]
-        return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
+        return _hash(resolved)
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of the whole config: of all that decides what comes out."""
+        return _hash(self.resolved())
+
+    def flat(self) -> dict[str, Any]:
+        """The resolved config as one table, its keys such as ``rule.learning_rate.B``."""
+        return dict(_leaves(self.resolved()))
 
     def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
         """Fields, as ``table.key``, in which this config and `other` differ, with both values."""
@@ -131,6 +149,20 @@ def load(
     InputError
         If there is no such config, or something in it cannot be used; one line per problem.
     """
+    given, name, where = read(source, overrides)
+    return parse(changed(given, {}, seed), name, where)
+
+
+def read(
+    source: str | os.PathLike[str], overrides: Iterable[str] = ()
+) -> tuple[dict[str, Any], str, str]:
+    """Read a config's tables, unchecked; and its name, and where it is from.
+
+    Raises
+    ------
+    InputError
+        If there is no such config, it is no TOML, or an override has no ``table.key=value``.
+    """
     path = _locate(source)
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -138,12 +170,36 @@ def load(
         raise InputError(f"{path}: cannot be read as TOML ({error})") from error
     for override in overrides:
         _override(given, override)
+    return given, path.stem, str(path)
+
+
+def changed(
+    given: Mapping[str, Any], settings: Mapping[str, Any], seed: int | None = None
+) -> dict[str, Any]:
+    """Copy a config's tables, with some fields set.
+
+    Parameters
+    ----------
+    given : mapping
+    settings : mapping of str to value
+        By field, such as ``"rule.learning_rate"``; or whole tables, such as ``"rule"``.
+    seed : int, optional
+        The one seed of weights, noise and data, whatever the config says.
+
+    Raises
+    ------
+    InputError
+        If a field lies below something that is no table.
+    """
+    made = copy.deepcopy(dict(given))
+    for field, value in settings.items():
+        _put(made, field, copy.deepcopy(value))
     if seed is not None:
-        given.setdefault("training", {})["seed"] = seed
+        made.setdefault("training", {})["seed"] = seed
         for name in ("network", "task"):
-            if isinstance(given.get(name), dict):
-                given[name].pop("seed", None)
-    return parse(given, path.stem, str(path))
+            if isinstance(made.get(name), dict):
+                made[name].pop("seed", None)
+    return made
 
 
 def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
@@ -164,7 +220,7 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
 
     for key, value in given.items():
         if key not in TABLES:
-            problems.append(f"[{key}]: no such table; {nearest(key, TABLES)}")
+            problems.append(_no_table(key))
         elif not isinstance(value, Mapping):
             problems.append(f"{key} = {value!r}: must be a table, [{key}]")
     if not problems:
@@ -174,6 +230,7 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         substrate = attempt(_substrate, given)
         defaults = training or TrainingTable()
         attempt(_engine, defaults.engine)
+        attempt(measures.find, defaults.measures)
         task, task_name = attempt(_task, given, defaults) or (None, "")
         rule, rule_name = attempt(_rule, given) or (None, "")
         decorrelation, its_name = attempt(_decorrelation, given) or (None, "")
@@ -293,12 +350,38 @@ def _override(given: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    try:
+        _put(given, target.strip(), value)
+    except InputError as error:
+        raise InputError(f"--set {override}: {error}") from error
+
+
+def _put(given: dict[str, Any], field: str, value: Any) -> None:
+    *above, last = field.split(".")
     table = given
-    for key in keys[:-1]:
+    for key in above:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise InputError(f"--set {override}: {key!r} is not a table")
-    table[keys[-1]] = value
+            raise InputError(f"{key!r} is not a table")
+    table[last] = value
+
+
+def _no_table(key: str) -> str:
+    if key == SWEEP:
+        return f"[{SWEEP}]: this config is of many runs; start it with: neurosim sweep"
+    return f"[{key}]: no such table; {nearest(key, TABLES)}"
+
+
+def _hash(resolved: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
+
+
+def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _flat(resolved: Mapping[str, Any]) -> dict[str, Any]:

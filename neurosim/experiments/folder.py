@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments import environment
 from neurosim.experiments.config import Config, load
-from neurosim.files import whole
+from neurosim.files import lock, whole
 from neurosim.simulator import Simulator
 from neurosim.training import History
 
@@ -58,6 +59,11 @@ class Folder:
         """The numbers, for programs; the last file to be written."""
         return self.path / "result.json"
 
+    @property
+    def failure(self) -> Path:
+        """Why there is no result; instead of one."""
+        return self.path / "failure.json"
+
     def figure(self, name: str) -> Path:
         """A figure."""
         return self.path / "figures" / f"{name}.png"
@@ -73,7 +79,7 @@ class Folder:
                 earlier = json.loads(self.environment.read_text(encoding="utf-8"))
                 used = earlier if used[0] in earlier else earlier + used
         write_text(self.environment, json.dumps(used, indent=2) + "\n")
-        for path in (self.result, self.summary):  # of a shorter run
+        for path in (self.result, self.summary, self.failure):  # of an earlier try
             path.unlink(missing_ok=True)
 
     def keep(self, history: History, sim: Simulator, config: Config, data: str) -> None:
@@ -82,6 +88,33 @@ class Folder:
             history.frame.to_parquet(temporary, index=False)
         extra = {"epoch": history.epoch, "config": config.digest, "data": data}
         sim.save(self.checkpoint, extra)
+
+    def give_up(self, config: Config, status: str, reason: str) -> None:
+        """Note why a run came to no result: ``diverged``, or ``failed`` for any other reason."""
+        said: dict[str, Any] = {"status": status, "reason": reason}
+        said |= {"digest": config.digest, "epochs": config.training.epochs}
+        write_text(self.failure, json.dumps(said, indent=2) + "\n")
+
+    @contextmanager
+    def locked(self, wait: float = 0.0) -> Iterator[None]:
+        """Keep every other process out; the system lets go of the lock when this one ends.
+
+        Parameters
+        ----------
+        wait : float
+            How long to wait for another process to leave [s].
+
+        Raises
+        ------
+        BusyError
+            If it does not.
+        StorageError
+            If the folder cannot be made.
+        """
+        with lock(
+            self.path / ".lock", wait, f"{self.path}: another process is at work on this run"
+        ):
+            yield
 
     # ---------------------------------------------------------------------- read
 
@@ -105,17 +138,19 @@ class Folder:
                 f"another folder by --out"
             )
 
+    def refuse_empty(self) -> None:
+        """Raise `InputError` unless there is a run to go on with."""
+        if not self.config.is_file():
+            raise InputError(f"{self.path}: no run to resume (no {self.config.name})")
+
     def finished(self, config: Config) -> bool:
         """Whether this very run is here already, all its epochs done."""
-        try:
-            kept = json.loads(self.result.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        epochs = config.training.epochs
-        return isinstance(kept, dict) and (kept.get("digest"), kept.get("epochs")) == (
-            config.digest,
-            epochs,
-        )
+        return _is_of(_read(self.result), config)
+
+    def diverged(self, config: Config) -> bool:
+        """Whether this very run was here already and blew up, as it would again."""
+        kept = _read(self.failure)
+        return _is_of(kept, config) and kept["status"] == "diverged"
 
     def resume(self, config: Config, data: str, threads: int = 1) -> tuple[Simulator, History]:
         """Read where a run stopped.
@@ -127,8 +162,7 @@ class Folder:
         CheckpointError
             If its files are damaged, or do not belong together.
         """
-        if not self.config.is_file():
-            raise InputError(f"{self.path}: no run to resume (no {self.config.name})")
+        self.refuse_empty()
         for left in self.path.rglob(".*.part"):  # by a process that was killed
             left.unlink(missing_ok=True)
         self._compare(config)
@@ -193,6 +227,18 @@ class Folder:
                 f"{self.history}: damaged or truncated ({type(error).__name__}: {error})"
             ) from error
         return History([{str(key): value for key, value in row.items()} for row in rows])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _is_of(kept: dict[str, Any], config: Config) -> bool:
+    return (kept.get("digest"), kept.get("epochs")) == (config.digest, config.training.epochs)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from neurosim.experiments import baselines, figures, summary
+from neurosim.errors import DivergenceError
+from neurosim.experiments import baselines, figures, measures, summary
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest, write_text
 from neurosim.simulator import Simulator
@@ -67,10 +68,18 @@ class Experiment:
         The folder; ``runs/<config's name>-<hash>`` below the current one by default.
     threads : int
         Of the simulator. It changes no number, so it is not part of the config.
+    draw : bool
+        Whether to draw figures; of a finished run they can be drawn later.
     """
 
-    def __init__(self, config: Config, out: str | Path | None = None, threads: int = 1) -> None:
-        self.config, self.threads = config, threads
+    def __init__(
+        self,
+        config: Config,
+        out: str | Path | None = None,
+        threads: int = 1,
+        draw: bool = True,
+    ) -> None:
+        self.config, self.threads, self.draw = config, threads, draw
         name = f"{config.name}-{config.digest[:8]}"
         self.folder = Folder(Path(out) if out is not None else Path("runs") / name)
 
@@ -89,7 +98,9 @@ class Experiment:
         Raises
         ------
         InputError
-            If the folder is in use; or, to resume, holds no run of this config.
+            If the folder holds something else; or, to resume, no run of this config.
+        BusyError
+            If another process is at work on the run.
         CheckpointError
             If what is to be resumed is damaged.
         StorageError
@@ -101,7 +112,10 @@ class Experiment:
         """
         # One thread: the matrices are small, and two threads that wait for each other are slower.
         with threadpool_limits(limits=1):
-            return self._run(resume, progress)
+            if resume:
+                self.folder.refuse_empty()
+            with self.folder.locked():
+                return self._run(resume, progress)
 
     def _run(self, resume: bool, progress: bool) -> Result:
         config, folder = self.config, self.folder
@@ -109,26 +123,31 @@ class Experiment:
         resume = resume or folder.finished(config)
         if not resume:
             folder.refuse_used()
-        data = data_digest(config.task)
+        data = data_digest(config.shown)
         if resume:
             sim, history = folder.resume(config, data, self.threads)
         else:
             sim, history = config.simulator(self.threads), History()
         folder.begin(config)
-        history = train(
-            sim,
-            config.task,
-            config.training.epochs,
-            history=history,
-            on_epoch=lambda done: folder.keep(done, sim, config, data),
-            progress=progress,
-        )
+        try:
+            history = train(
+                sim,
+                config.shown,
+                config.training.epochs,
+                history=history,
+                on_epoch=lambda done: folder.keep(done, sim, config, data),
+                measure=measures.find(config.training.measures),
+                progress=progress,
+            )
+        except DivergenceError as error:
+            folder.give_up(config, "diverged", str(error))
+            raise
         if history.interrupted:
             raise KeyboardInterrupt
         return self._finish(sim, history)
 
     def _finish(self, sim: Simulator, history: History) -> Result:
-        config, folder, task = self.config, self.folder, self.config.task
+        config, folder, task = self.config, self.folder, self.config.shown
         untrained = config.simulator()
         rows: dict[str, dict[str, float]] = {}
         answers: dict[str, Any] = {}
@@ -143,14 +162,12 @@ class Experiment:
             epochs = min(config.training.epochs, config.baselines.readout_epochs)
             table = pd.concat([table, baselines.compute(task, untrained, epochs)])
         result = Result(table.rename_axis("who"), history, _pace(history), folder.path)
-        figures.save(
-            figures.learning_curve(history, table.drop([BEFORE, AFTER])["test_mse"]),
-            folder.figure("learning_curve"),
-        )
-        figures.save(
-            figures.predictions(task, answers[BEFORE], answers[AFTER]),
-            folder.figure("predictions"),
-        )
+        if self.draw:
+            rivals = table.drop([BEFORE, AFTER])["test_mse"]
+            curve = figures.learning_curve(history, rivals)
+            shown = figures.predictions(task, answers[BEFORE], answers[AFTER])
+            figures.save(curve, folder.figure("learning_curve"))
+            figures.save(shown, folder.figure("predictions"))
         write_text(folder.summary, summary.markdown(config, result))
         write_text(folder.result, json.dumps(_numbers(config, result), indent=2) + "\n")
         return result
@@ -169,6 +186,7 @@ def _numbers(config: Config, result: Result) -> dict[str, Any]:
         "config": config.name,
         "digest": config.digest,
         "epochs": result.history.epoch,
+        "data": data_digest(config.shown),
         "last_epoch": last,
         "seconds_per_step": result.seconds_per_step,
         # JSON knows no "not a number": what a baseline has no value for is left out.

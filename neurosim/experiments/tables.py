@@ -36,12 +36,18 @@ class NetworkTable(_Table):
 
 
 class TrainingTable(_Table):
-    """``[training]``: how long, on how many replicas, from which seed, on which engine."""
+    """``[training]``: how long, on how many replicas, from which seed, on which engine.
+
+    With ``held_out`` above 0 that part of the training data is what a run is judged by, not the
+    test: to choose settings by. ``measures`` names what else to measure after every epoch.
+    """
 
     epochs: int = Field(default=50, ge=1)
     batch: int = Field(default=10, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     engine: str = "cpu"
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    measures: list[str] = Field(default_factory=list)
 
 
 class BaselinesTable(_Table):

@@ -1,0 +1,56 @@
+"""The program, its options, and how its commands print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+# Whatever is heavy is imported inside the commands, so that --help answers at once.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+app = typer.Typer(
+    help="Train recurrent networks with local perturbation rules on a simulated chip.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[str, typer.Argument(help="A TOML file, or a name from `list configs`.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Change a setting; repeatable."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from neurosim import __version__
+
+        print(f"neurosim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def print_table(table: Table) -> None:
+    """Print a table, whole."""
+    console().print(table)
+
+
+def console(stderr: bool = False) -> Console:
+    """Give where to print."""
+    from rich.console import Console
+
+    # Where nobody looks at a terminal, nothing has to fit into one.
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)

@@ -1,0 +1,96 @@
+"""``neurosim align`` and ``neurosim bench``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurosim.cli.app import Config, Set, app, console, print_table
+
+
+@app.command()
+def align(
+    config: Config,
+    set_: Set = None,
+    draws: Annotated[int, typer.Option(help="Updates to draw.")] = 1000,
+    steps: Annotated[int, typer.Option(help="Steps of the training series to use.")] = 100,
+    series: Annotated[
+        int | None, typer.Option(help="Training series to use. [default: the batch]")
+    ] = None,
+    truncate: Annotated[
+        list[int] | None,
+        typer.Option(metavar="K", help="Steps of a truncated gradient. [default: 1, 2, 4, ...]"),
+    ] = None,
+    chunk: Annotated[
+        list[int] | None, typer.Option(metavar="K", help="Steps of a gradient's chunks.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Take the weights from this run's folder or checkpoint.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of weights, noise and data.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the table as files and a figure.")
+    ] = None,
+) -> None:
+    """Compare a rule's updates with gradients: direction, bias, variance."""
+    from neurosim.experiments import align as measured
+    from neurosim.experiments import load
+
+    found = measured.measure(
+        load(config, set_ or (), seed),
+        draws,
+        steps,
+        series,
+        truncations=truncate,
+        chunks=chunk or (),
+        weights=checkpoint,
+    )
+    print_table(measured.table(found))
+    print(f"\n{measured.legend(found)}")
+    if out is not None:
+        measured.write(found, out)
+        print(f"table and figure: {out}")
+    if found.interrupted:
+        print(f"interrupted after {found.draws} of {draws} draws", file=sys.stderr)
+        raise typer.Exit(130)
+
+
+@app.command()
+def bench(
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(help="NP, ANP, WP, WP-rademacher; D in front: decorrelated. Repeatable."),
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(metavar="N,BATCH", help="Neurons, replicas. Repeatable.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the simulator.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Timed runs per case; medians are shown.")] = 5,
+    against: Annotated[
+        str | None, typer.Option(metavar="jax|torch", help="Run a framework's peer by turns.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Measure how fast a learning step is, as a fraction of this core's matrix product."""
+    import json
+
+    from rich.progress import Progress
+
+    from neurosim.experiments import bench as measured
+    from neurosim.experiments.bench_cases import cases
+
+    chosen = cases(rule or (), size or (), against)
+    screen = console(stderr=True)
+    results = []
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        for case in bar.track(chosen, description="measuring"):
+            results.append(measured.measure(case, threads, repeats, against))
+    if json_:
+        settings = {"threads": threads, "repeats": repeats, "against": against}
+        print(json.dumps(measured.as_json(results, **settings), indent=2))
+        return
+    print_table(measured.table(results))
+    print(f"\n{measured.legend(results, threads, repeats)}")

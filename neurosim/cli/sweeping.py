@@ -1,0 +1,235 @@
+"""``neurosim sweep``, ``neurosim tune`` and ``neurosim compare``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from neurosim.cli.app import Config, Set, app, print_table
+from neurosim.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neurosim.experiments.sweep.sweep import Outcome
+
+SHOWN = 20  # lines of a table, unless asked for more
+
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Processes on this machine. [default: one a core]")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="tcp://HOST:PORT", help="Use the Dask cluster whose scheduler this is."),
+]
+Gpus = Annotated[bool, typer.Option("--gpus", help="One process for each GPU, by dask-cuda.")]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="N or A,B,...", help="How many seeds, or which.")
+]
+
+
+@app.command()
+def sweep(
+    config: Config,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE.KEY=V,V,...",
+            help="Vary a field; or TABLE.KEY=log(low,high,points). Repeatable: all combinations.",
+        ),
+    ] = None,
+    seeds: Seeds = None,
+    set_: Set = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The sweep's folder. [default: sweeps/<config>-<hash>]")
+    ] = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    gpus: Gpus = False,
+) -> None:
+    """Run a config many times: the axes in its table [sweep], and --over."""
+    from neurosim.experiments import config as configs
+    from neurosim.experiments.sweep import Axes, Sweep, axes, runs
+    from neurosim.experiments.sweep.board import Board
+    from neurosim.experiments.sweep.results import TABLE, load_results
+    from neurosim.experiments.sweep.sweep import Workers
+
+    given, name, where = configs.read(config, set_ or ())
+    table = axes.parse(given.pop(configs.SWEEP, {}))
+    chosen = axes.seeds_option(seeds) if seeds is not None else table.seeds
+    varied = Axes((*table.axes, *map(axes.option, over or ())), chosen)
+    found = runs(given, name, where, varied)
+    folder = out or Path("sweeps") / f"{name}-{_digest([run.name for run in found])}"
+    many = Sweep(found, folder)
+    again = f"what is done is kept in {folder}; to go on, repeat the command"
+    with (
+        _interruptible(again),
+        Workers(jobs, scheduler, gpus) as workers,
+        Board(len(found), name) as board,
+    ):
+        outcomes = many.run(workers, board.seen)
+    frame = load_results(folder, costs=True)
+    _summary(frame[frame["run"].isin([run.name for run in found])], (), "test_mse", SHOWN)
+    _failures(outcomes)
+    print(f"\ntable: {folder / TABLE}  (ns.load_results({str(folder)!r}))")
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of sweeps or runs.")],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TABLE.KEY", help="Tell runs apart by this. [default: what differs]"),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="The column to compare.")] = "test_mse",
+    out: Annotated[
+        Path | None, typer.Option(help="Write the table there (.parquet, .csv or .md).")
+    ] = None,
+) -> None:
+    """Put runs side by side: mean, least and greatest over seeds, the lowest mean first."""
+    from neurosim.experiments.sweep import compare as comparing
+
+    found = _summary(comparing.gather(folders), by or (), metric, None)
+    if out is not None:
+        _write(found, out)
+
+
+@app.command()
+def tune(
+    config: Config,
+    budget: Annotated[int, typer.Option(min=1, help="Trials, earlier ones included.")],
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE.KEY=LOW,HIGH",
+            help="Search a field between these. [default: every learning rate, /100 to *100]",
+        ),
+    ] = None,
+    seeds: Seeds = None,
+    set_: Set = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The search's folder. [default: tunings/<config>-<hash>]")
+    ] = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    gpus: Gpus = False,
+) -> None:
+    """Search for learning rates, by training data that are held out; write the best config."""
+    from rich.table import Table
+
+    from neurosim.experiments import config as configs
+    from neurosim.experiments.sweep import axes
+    from neurosim.experiments.sweep.board import Board
+    from neurosim.experiments.sweep.sweep import Workers
+    from neurosim.experiments.tune import BEST, SEEDS, Tuning
+
+    chosen = axes.seeds_option(seeds) if seeds is not None else SEEDS
+    ranges = dict(_range(text) for text in search or ())
+    tuning = Tuning(*configs.read(config, set_ or ()), ranges, chosen)
+    folder = out or Path("tunings") / f"{tuning.name}-{_digest(tuning.settings())}"
+    again = f"what is done is kept in {folder}; to go on, repeat the command"
+    with (
+        _interruptible(again),
+        Workers(jobs, scheduler, gpus) as workers,
+        Board(budget * len(tuning.seeds), tuning.name) as board,
+    ):
+        trials = tuning.search(budget, folder, workers, board.seen)
+    table = Table(box=None, pad_edge=False)
+    for head in ("trial", *tuning.ranges, "held-out MSE"):
+        table.add_column(head, justify="right")
+    for trial in trials[:SHOWN]:
+        rates = (f"{rate:g}" for rate in trial.rates.values())
+        table.add_row(str(trial.number), *rates, f"{trial.error:.4g}")
+    print_table(table)
+    for name in tuning.at_edge(trials[0]):
+        low, high = tuning.ranges[name]
+        print(f"\n{name}: the best lies at the edge of what was searched, {low:g} to {high:g}")
+    print(f"\nbest: {folder / BEST}  (neurosim run {folder / BEST})")
+
+
+# ------------------------------------------------------------------------------- helpers
+
+
+@contextmanager
+def _interruptible(words: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; {words}", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _digest(thing: Any) -> str:
+    return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _range(text: str) -> tuple[str, tuple[float, float]]:
+    name, _, ends = text.partition("=")
+    try:
+        low, high = map(float, ends.split(","))
+    except ValueError:
+        raise InputError(f"--search {text}: must be table.key=low,high") from None
+    return name.strip(), (low, high)
+
+
+def _summary(frame: pd.DataFrame, by: Any, metric: str, most: int | None) -> pd.DataFrame:
+    from rich.table import Table
+
+    from neurosim.experiments.sweep import compare as comparing
+
+    if metric not in frame:  # nothing finished
+        frame = frame.assign(**{metric: float("nan")}) if "test_mse" not in frame else frame
+    found = comparing.compare(frame, by, metric)
+    table = Table(box=None, pad_edge=False)
+    for head in found.columns:
+        table.add_column({"mean": metric.replace("_", " ")}.get(head, head), justify="right")
+    for row in found.head(most or len(found)).itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    print_table(table)
+    if most is not None and len(found) > most:
+        print(f"... and {len(found) - most} more")
+    if metric == "test_mse":
+        for name, error in comparing.baselines(frame).items():
+            print(f"baseline: {name} {error:.4g}")
+    return found
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _failures(outcomes: list[Outcome]) -> None:
+    lost = [outcome for outcome in outcomes if outcome.status != "finished"]
+    for outcome in lost[:SHOWN]:
+        print(f"{outcome.status}: {outcome.run.words}: {outcome.reason}", file=sys.stderr)
+    if len(lost) > SHOWN:
+        print(f"... and {len(lost) - SHOWN} more; all are in the table", file=sys.stderr)
+
+
+def _write(found: pd.DataFrame, out: Path) -> None:
+    from neurosim.files import whole
+
+    kinds: dict[str, Any] = {
+        ".parquet": lambda path: found.to_parquet(path, index=False),
+        ".csv": lambda path: found.to_csv(path, index=False),
+        ".md": lambda path: path.write_text(_markdown(found), encoding="utf-8"),
+    }
+    if out.suffix not in kinds:
+        raise InputError(f"--out {out}: must end in one of {', '.join(kinds)}")
+    with whole(out) as temporary:
+        kinds[out.suffix](temporary)
+
+
+def _markdown(found: pd.DataFrame) -> str:
+    rows = [list(found.columns), ["---"] * len(found.columns)]
+    rows += [[_cell(value) for value in row] for row in found.itertuples(index=False)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -1,0 +1,124 @@
+"""Where runs are carried out: processes of this machine, or a Dask cluster elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from neurosim.errors import InputError
+from neurosim.experiments.environment import cores
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+PATIENCE = 30  # how long to wait for a scheduler elsewhere [s]
+
+
+@contextmanager
+def workers(
+    jobs: int | None = None, scheduler: str | None = None, gpus: bool = False, most: int = 1_000_000
+) -> Iterator[Client]:
+    """Give a client of workers that do one run at a time each.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        Processes to start on this machine; by default one a core.
+    scheduler : str, optional
+        Address of the scheduler of a cluster, ``tcp://host:port``, to use instead.
+    gpus : bool
+        Start one process for each GPU of this machine instead, by dask-cuda.
+    most : int
+        There is nothing for more processes to do.
+
+    Raises
+    ------
+    InputError
+        If nothing answers at that address, or dask-cuda is not installed.
+    """
+    # Bokeh draws Dask's own pages; nobody misses them.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import dask
+        from distributed import Client
+
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        with dask.config.set(
+            {
+                # A worker that dies takes down what it was at: nothing may wait in line with it.
+                "distributed.scheduler.worker-saturation": 1.0,
+                "distributed.comm.timeouts.connect": f"{PATIENCE}s",
+                # Compiling holds a worker's attention for a while: that is no reason to drop it.
+                "distributed.scheduler.worker-ttl": "15 minutes",
+                "distributed.admin.tick.limit": "1 hour",
+            }
+        ):
+            if scheduler is not None:
+                with _elsewhere(scheduler) as client:
+                    yield client
+                return
+            with (
+                _gpus() if gpus else _processes(min(jobs or cores(), most)) as cluster,
+                Client(cluster, set_as_default=False) as client,
+            ):
+                client.register_plugin(_deaf())
+                yield client
+
+
+@contextmanager
+def _elsewhere(address: str) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise InputError(
+            f"--scheduler {address}: no Dask scheduler answers there ({error}); the address looks "
+            f"like tcp://host:8786"
+        ) from error
+    with client:
+        yield client
+
+
+def _processes(jobs: int):  # type: ignore[no-untyped-def]
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=jobs,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=None,  # the system knows better when memory runs out
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _gpus():  # type: ignore[no-untyped-def]
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError as error:
+        raise InputError(
+            f"--gpus: needs dask-cuda, which cannot be imported ({error}): pip install dask-cuda"
+        ) from error
+    return LocalCUDACluster(
+        threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+    )
+
+
+def _deaf():  # type: ignore[no-untyped-def]
+    from distributed import WorkerPlugin
+
+    class Deaf(WorkerPlugin):
+        """Ctrl-C is for whoever started the workers, who then ends them."""
+
+        name = "deaf to Ctrl-C"
+
+        def setup(self, worker: object) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Deaf()

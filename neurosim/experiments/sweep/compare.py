@@ -1,0 +1,115 @@
+"""Runs side by side: those that differ in nothing but seeds are one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from neurosim.errors import InputError, nearest
+from neurosim.experiments.folder import Folder
+from neurosim.experiments.sweep import results
+
+SEEDS = ("training.seed", "network.seed", "task.seed", "substrate.seed")
+
+
+def gather(folders: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
+    """Read the results of sweeps and of single runs into one table.
+
+    Raises
+    ------
+    InputError
+        If a folder holds neither.
+    """
+    frames: list[pd.DataFrame] = []
+    rows: list[dict[str, Any]] = []
+    for folder in map(Path, folders):
+        row = results.row_of(Folder(folder))
+        if row:
+            rows.append(row)
+        elif (folder / results.POOL).is_dir():
+            frames.append(results.collect(folder))
+        else:
+            raise InputError(f"{folder}: holds neither a run nor a sweep")
+    found = [record for frame in frames for record in frame.to_dict("records")] + rows
+    return results.table([{k: v for k, v in row.items() if not _missing(v)} for row in found])
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value != value
+
+
+def varied(frame: pd.DataFrame) -> list[str]:
+    """Fields of the config that differ between runs, but for seeds.
+
+    A field that some runs do not have because their rule, task or decorrelation is another one
+    does not differ on that account: the name does.
+    """
+    fields = [name for name in frame if results.is_field(str(name)) and name not in SEEDS]
+    return [name for name in fields if _differs(frame, name)]
+
+
+def _differs(frame: pd.DataFrame, name: str) -> bool:
+    kind = f"{name.partition('.')[0]}.name"
+    if kind not in frame or name == kind:
+        return bool(frame[name].nunique(dropna=False) > 1)
+    of_a_kind = frame.groupby(kind, dropna=False)[name]
+    return bool(frame[name].nunique() > 1 or (of_a_kind.nunique(dropna=False) > 1).any())
+
+
+def compare(frame: pd.DataFrame, by: Sequence[str] = (), metric: str = "test_mse") -> pd.DataFrame:
+    """Sum up runs over seeds.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `gather` or `neurosim.load_results`.
+    by : sequence of str
+        Fields to tell runs apart by; by default all that differ, but for seeds.
+    metric : str
+        The column of scores.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a group, the lowest mean first: `by`; ``mean``, ``min`` and ``max`` of the metric
+        over the runs that finished; how many ``finished``, of how many ``runs``.
+
+    Raises
+    ------
+    InputError
+        For columns that are not there.
+    """
+    if metric not in frame:
+        raise InputError(f"metric {metric!r} is not in the table; {nearest(metric, frame.columns)}")
+    for name in by:
+        if name not in frame:
+            raise InputError(f"field {name!r} is not in the table; {nearest(name, frame.columns)}")
+    keys = list(by) or varied(frame)
+    scored = frame.assign(**{metric: frame[metric].where(frame["status"] == "finished")})
+    whole: list[tuple[Any, pd.DataFrame]] = [((), scored)]
+    groups: Any = scored.groupby(keys, dropna=False, sort=False) if keys else whole
+    rows = []
+    for key, group in groups:
+        values = group[metric]
+        rows.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "mean": values.mean(),
+                "min": values.min(),
+                "max": values.max(),
+                "finished": int((group["status"] == "finished").sum()),
+                "runs": len(group),
+            }
+        )
+    return pd.DataFrame(rows).sort_values("mean", ignore_index=True)
+
+
+def baselines(frame: pd.DataFrame) -> pd.Series:
+    """Mean test errors of the baselines that were computed beside the runs, the lowest first."""
+    names = [name for name in frame if str(name).startswith("baseline.")]
+    found = frame[names].mean().dropna().sort_values()
+    return found.rename(lambda name: str(name).removeprefix("baseline."))

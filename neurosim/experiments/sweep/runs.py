@@ -1,0 +1,128 @@
+"""One run of many: what is run, where it is kept, and how it is carried out by a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from neurosim.errors import BusyError, DivergenceError, InputError, StorageError
+from neurosim.experiments import config as configs
+from neurosim.experiments.config import Config
+from neurosim.experiments.folder import Folder
+from neurosim.experiments.run import Experiment
+from neurosim.experiments.sweep.axes import Axes, Setting
+
+LETTERS = 16  # of a hash, in a folder's name
+
+FINISHED, DIVERGED, FAILED, BUSY = "finished", "diverged", "failed", "busy"
+PATIENCE = 2.0  # how long a worker waits for another process to leave a run [s]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One config of many.
+
+    Attributes
+    ----------
+    config : Config
+    setting : dict
+        What was varied, by field; for people.
+    """
+
+    config: Config
+    setting: Setting = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Hash of the resolved config: the same config is the same run, wherever it is from."""
+        return self.config.identity[:LETTERS]
+
+    @property
+    def words(self) -> str:
+        """What was varied, on one line."""
+        parts = [f"{key.rpartition('.')[2]} {value}" for key, value in self.setting.items()]
+        return ", ".join(parts) or f"seed {self.config.training.seed}"
+
+    def folder(self, pool: Path) -> Folder:
+        """Where it is kept, among others."""
+        return Folder(pool / self.name)
+
+
+def runs(given: Mapping[str, Any], name: str, where: str, axes: Axes) -> list[Run]:
+    """Write out all runs of a sweep, every config checked; each once.
+
+    Raises
+    ------
+    InputError
+        If some config cannot be used: nothing is run then.
+    """
+    found: dict[str, Run] = {}
+    for setting, seed in axes.settings():
+        said = ", ".join(f"{key} = {value!r}" for key, value in setting.items())
+        try:
+            made = configs.changed(given, setting, seed)
+            config = configs.parse(made, name, where)
+        except InputError as error:
+            raise InputError(f"{error}\n  in the run with {said}" if said else str(error)) from None
+        seeds = {} if seed is None else {"training.seed": seed}
+        run = Run(config, {**setting, **seeds})
+        found.setdefault(run.name, run)
+    return list(found.values())
+
+
+# ------------------------------------------------------------------------- in a worker
+
+
+def carry_out(resolved: Mapping[str, Any], name: str, folder: str) -> tuple[str, str]:
+    """Do a run, or go on with it, in this process; say what came of it, and why.
+
+    Parameters
+    ----------
+    resolved : mapping
+        The config.
+    name : str
+        What it is called.
+    folder : str
+        Where the run is kept.
+
+    Returns
+    -------
+    status, reason : str
+        ``finished``; ``diverged``; ``failed``; or ``busy``, if another process has the run.
+    """
+    kept = Folder(Path(folder))
+    if not kept.path.parent.is_dir():
+        return FAILED, f"{kept.path.parent}: this worker does not see the folder of the runs"
+    try:
+        config = configs.parse(resolved, name, name)
+        with kept.locked(PATIENCE):
+            pass
+        Experiment(config, folder, draw=False).run(kept.config.is_file(), progress=False)
+    except BusyError as error:
+        return BUSY, str(error)
+    except DivergenceError as error:
+        return DIVERGED, str(error)
+    except Exception as error:  # whatever it is, it is one run's, and said in the table
+        reason = f"{type(error).__name__}: {error}"
+        with suppress(StorageError, NameError):
+            kept.give_up(config, FAILED, reason)
+        return FAILED, reason
+    return FINISHED, ""
+
+
+def done(run: Run, pool: Path) -> str | None:
+    """What became of a run that needs no doing any more; None if it does."""
+    folder = run.folder(pool)
+    if folder.finished(run.config):
+        return FINISHED
+    if folder.diverged(run.config):
+        return DIVERGED
+    return None
+
+
+def by_name(found: Iterable[Run]) -> dict[str, Run]:
+    """Runs by their names."""
+    return {run.name: run for run in found}

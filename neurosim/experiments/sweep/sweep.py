@@ -1,0 +1,200 @@
+"""Many runs side by side: what is done stays done, and one that fails takes no other with it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from neurosim.errors import InputError
+from neurosim.experiments.folder import data_digest
+from neurosim.experiments.sweep import results
+from neurosim.experiments.sweep.cluster import workers
+from neurosim.experiments.sweep.runs import BUSY, FAILED, FINISHED, Run, carry_out, done
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+TRIES = 3  # a run whose worker dies is started again so many times
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes
+    ----------
+    run : Run
+    status : str
+        ``finished``, ``diverged`` or ``failed``.
+    reason : str
+        Why, if not finished.
+    test_mse : float
+        Not a number, if not finished.
+    """
+
+    run: Run
+    status: str
+    reason: str = ""
+    test_mse: float = math.nan
+
+
+class Workers:
+    """Processes that do runs; started when there is something to do, and stopped at the end.
+
+    Parameters
+    ----------
+    jobs, scheduler, gpus
+        See `neurosim.experiments.sweep.cluster.workers`.
+    """
+
+    def __init__(
+        self, jobs: int | None = None, scheduler: str | None = None, gpus: bool = False
+    ) -> None:
+        if jobs is not None and jobs < 1:
+            raise InputError(f"--jobs {jobs}: must be 1 or more")
+        self._given = (jobs, scheduler, gpus)
+        self._open: Any = None
+        self._client: Client | None = None
+
+    def client(self, most: int) -> Client:
+        """Start them if they are not running, no more than `most`."""
+        if self._client is None:
+            self._open = workers(*self._given, most)
+            self._client = self._open.__enter__()
+        return self._client
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._open is not None:
+            self._open.__exit__(kind, error, trace)
+
+
+class Sweep:
+    """Runs, and the folder that holds them and the table of what came out.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    folder : path-like
+        Other sweeps may write there too, at the same time as well: a run that two of them have is
+        done once.
+    """
+
+    def __init__(self, runs: Sequence[Run], folder: str | Path) -> None:
+        self.runs, self.folder = list(runs), Path(folder)
+
+    @property
+    def pool(self) -> Path:
+        """Where the runs' folders are."""
+        return self.folder / results.POOL
+
+    def run(self, workers: Workers, seen: Callable[[Outcome], None] | None = None) -> list[Outcome]:
+        """Do all runs that are not done.
+
+        Parameters
+        ----------
+        workers : Workers
+        seen : callable, optional
+            Told every outcome as it comes, those of earlier sweeps first.
+
+        Returns
+        -------
+        list of Outcome
+            In the order of the runs.
+
+        Raises
+        ------
+        InputError
+            If a run that is there already was of other data.
+        KeyboardInterrupt
+            On Ctrl-C. All whole epochs of all runs are kept.
+        """
+        self.pool.mkdir(parents=True, exist_ok=True)
+        outcomes: dict[str, Outcome] = {}
+        try:
+            for outcome in self._outcomes(workers):
+                outcomes[outcome.run.name] = outcome
+                if seen is not None:
+                    seen(outcome)
+        finally:
+            results.write(self.folder)
+        return [outcomes[run.name] for run in self.runs]
+
+    def _outcomes(self, workers: Workers) -> Iterator[Outcome]:
+        waiting = []
+        for run in self.runs:
+            status = done(run, self.pool)
+            if status is None:
+                waiting.append(run)
+                continue
+            if status == FINISHED:
+                self._check_data(run)
+            yield self._outcome(run, status, results.reason(run.folder(self.pool)))
+        if waiting:
+            yield from self._do(waiting, workers.client(len(waiting)))
+
+    def _outcome(self, run: Run, status: str, reason: str) -> Outcome:
+        error = results.score(run.folder(self.pool)) if status == FINISHED else math.nan
+        return Outcome(run, status, reason, error)
+
+    def _check_data(self, run: Run) -> None:
+        """A config may find other data today than it did: its results are not mixed."""
+        folder = run.folder(self.pool)
+        was = json.loads(folder.result.read_text(encoding="utf-8")).get("data")
+        if was is not None and was != data_digest(run.config.shown):
+            raise InputError(
+                f"{folder.path}: holds this run with other data: what the task loads has changed "
+                f"since; choose another folder by --out"
+            )
+
+    def _do(self, runs: Sequence[Run], client: Client) -> Iterator[Outcome]:
+        from distributed import as_completed
+
+        def start(run: Run, order: int) -> Future:
+            return client.submit(
+                carry_out,
+                run.config.resolved(),
+                run.config.name,
+                str(run.folder(self.pool).path.resolve()),
+                key=f"run-{run.name}-{order}",
+                pure=False,
+                priority=-order,
+            )
+
+        futures = {start(run, k): (run, k) for k, run in enumerate(runs)}
+        coming = as_completed(futures, loop=client.loop)
+        try:
+            for future in coming:
+                run, order = futures.pop(future)
+                status, reason = self._read(run, future)
+                if status == BUSY:  # somebody else is at it: look again when the rest is under way
+                    again = start(run, order + len(self.runs))
+                    futures[again] = (run, order + len(self.runs))
+                    coming.add(again)
+                    continue
+                yield self._outcome(run, status, reason)
+        finally:
+            client.cancel(list(futures), force=True)
+
+    def _read(self, run: Run, future: Future) -> tuple[str, str]:
+        from distributed import KilledWorker
+
+        try:
+            status, reason = future.result()
+        except KilledWorker:
+            reason = f"its process died {TRIES + 1} times (killed, or out of memory)"
+            run.folder(self.pool).give_up(run.config, FAILED, reason)
+            return FAILED, reason
+        return status, reason

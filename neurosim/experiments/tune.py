@@ -1,0 +1,309 @@
+"""Search for learning rates, by the error on training data that are held out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+
+from neurosim.errors import InputError, is_number
+from neurosim.experiments import config as configs
+from neurosim.experiments.config import Config
+from neurosim.experiments.folder import write_text
+from neurosim.experiments.sweep.runs import Run
+from neurosim.experiments.sweep.sweep import Outcome, Sweep, Workers
+from neurosim.files import lock
+
+if TYPE_CHECKING:
+    import optuna
+
+HELD_OUT = 0.2
+SEEDS = (1, 2)  # not those that results are reported for
+REACH = 100.0  # the default range, either way from where the config is
+BLOCK = 4  # trials that are chosen without knowing of each other; see Tuning
+STARTUP = 8  # trials at random, before they are chosen by the model
+DIGITS = 4  # of a rate
+EDGE = 0.05  # of a range, on its logarithmic scale
+
+STUDY = "study.db"
+SETTINGS = "tuning.json"
+BEST = "best.toml"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One choice of rates.
+
+    Attributes
+    ----------
+    number : int
+    rates : dict of str to float
+        By field.
+    error : float
+        Mean test MSE over the seeds, on the data held out; infinite if a run diverged.
+    """
+
+    number: int
+    rates: dict[str, float]
+    error: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is searched, and where it is kept.
+
+    Trials are chosen in blocks, by a tree-structured Parzen estimator that knows of all trials of
+    earlier blocks, from seeds of their own: what is found depends neither on the number of
+    processes, nor on which is done first, nor on interruptions.
+
+    Parameters
+    ----------
+    given : mapping
+        The config's tables.
+    name, where : str
+        Of the config; see `neurosim.experiments.config.read`.
+    ranges : mapping of str to (low, high), optional
+        Fields to search, on a logarithmic scale. By default every learning rate that is above 0,
+        from a hundredth to a hundred times what the config says, which is the first trial.
+    seeds : sequence of int
+        A trial's error is the mean over them.
+
+    Raises
+    ------
+    InputError
+        If the config cannot be used, or a range is none.
+    """
+
+    given: Mapping[str, Any]
+    name: str
+    where: str
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    seeds: Sequence[int] = SEEDS
+    base: Config = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the config and the ranges."""
+        base = configs.parse(configs.changed(self.given, {}), self.name, self.where)
+        object.__setattr__(self, "base", base)
+        ranges = dict(self.ranges) or {
+            name: (rate / REACH, rate * REACH) for name, rate in _rates(base).items()
+        }
+        if not ranges:
+            raise InputError(f"{self.where}: has no learning rate above 0 to search for")
+        for name, (low, high) in ranges.items():
+            if not (is_number(low) and is_number(high) and 0 < low < high):
+                raise InputError(
+                    f"--search {name}={low},{high}: must be two numbers above 0, the lower first"
+                )
+        object.__setattr__(self, "ranges", ranges)
+        self.runs({name: low for name, (low, _) in ranges.items()})  # fields that exist
+
+    @property
+    def held_out(self) -> float:
+        """Part of the training data that trials are judged by."""
+        return self.base.training.held_out or HELD_OUT
+
+    def runs(self, rates: Mapping[str, float]) -> list[Run]:
+        """The runs of a trial, one a seed."""
+        fixed = {"training.held_out": self.held_out, "baselines.enabled": False}
+        found = []
+        for seed in self.seeds:
+            made = configs.changed(self.given, {**rates, **fixed}, seed)
+            setting = {**rates, "training.seed": seed}
+            found.append(Run(configs.parse(made, self.name, self.where), setting))
+        return found
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides which trials are made."""
+        return {
+            "config": self.base.identity,
+            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
+            "seeds": list(self.seeds),
+            "held_out": self.held_out,
+        }
+
+    # --------------------------------------------------------------------- search
+
+    def search(
+        self,
+        budget: int,
+        folder: str | os.PathLike[str],
+        workers: Workers,
+        seen: Callable[[Outcome], None] | None = None,
+    ) -> list[Trial]:
+        """Make trials until there are `budget`, those of earlier calls included.
+
+        Parameters
+        ----------
+        budget : int
+        folder : path-like
+            Holds the study (SQLite), the runs, their table, and the best config.
+        workers : Workers
+        seen : callable, optional
+            Told of every run that is over.
+
+        Returns
+        -------
+        list of Trial
+            The best first.
+
+        Raises
+        ------
+        InputError
+            If the folder holds another search, or no trial came to a result.
+        BusyError
+            If another process searches there.
+        """
+        if budget < 1:
+            raise InputError(f"--budget {budget}: must be 1 or more")
+        path = Path(folder)
+        with lock(path / ".tune.lock", 0.0, f"{path}: another process is searching there"):
+            self._claim(path)
+            study = self._study(path)
+            while self._begun(study) < budget or self._interrupted(study):
+                self._block(study, budget, path, workers, seen)
+            found = self._trials(study)
+            if not math.isfinite(found[0].error):
+                ranges = ", ".join(f"{k}={a:g},{b:g}" for k, (a, b) in self.ranges.items())
+                raise InputError(f"{path}: no trial came to a result; search lower than {ranges}")
+            write_text(path / BEST, self._toml(found[0], len(found)))
+        return found
+
+    def _claim(self, path: Path) -> None:
+        note = path / SETTINGS
+        if note.is_file():
+            if json.loads(note.read_text(encoding="utf-8")) != json.loads(
+                json.dumps(self.settings())
+            ):
+                raise InputError(
+                    f"{path}: holds another search (config, ranges or seeds differ); choose "
+                    f"another folder by --out"
+                )
+            return
+        write_text(note, json.dumps(self.settings(), indent=2) + "\n")
+
+    def _study(self, path: Path) -> optuna.Study:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import optuna
+
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            study = optuna.create_study(
+                study_name=self.name,
+                storage=f"sqlite:///{path / STUDY}",
+                load_if_exists=True,
+            )
+        start = {name: value for name, value in _rates(self.base).items() if name in self.ranges}
+        inside = all(self.ranges[k][0] <= value <= self.ranges[k][1] for k, value in start.items())
+        if not study.trials and inside and set(start) == set(self.ranges):
+            study.enqueue_trial(start)
+        return study
+
+    def _block(
+        self,
+        study: optuna.Study,
+        budget: int,
+        path: Path,
+        workers: Workers,
+        seen: Callable[[Outcome], None] | None,
+    ) -> None:
+        """Choose the trials of a block, or the rest of one that was interrupted, and make them."""
+        waiting = self._interrupted(study)
+        begun = self._begun(study)
+        end = begun if waiting and begun % BLOCK == 0 else (begun // BLOCK + 1) * BLOCK
+        for number in range(begun, min(end, budget)):
+            waiting[number] = self._ask(study, number)
+        rates = {number: self._rounded(params) for number, params in waiting.items()}
+        runs = {number: self.runs(chosen) for number, chosen in rates.items()}
+        every = {run.name: run for of in runs.values() for run in of}
+        outcomes = Sweep(list(every.values()), path).run(workers, seen)
+        errors = {outcome.run.name: outcome.test_mse for outcome in outcomes}
+        for number, of in sorted(runs.items()):
+            total = sum(errors[run.name] for run in of) / len(of)
+            study.tell(number, total if math.isfinite(total) else math.inf)
+
+    def _ask(self, study: optuna.Study, number: int) -> dict[str, float]:
+        """Choose a trial's rates; of one that had none when it was interrupted, again."""
+        import optuna
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is marked experimental
+            study.sampler = optuna.samplers.TPESampler(
+                n_startup_trials=STARTUP, constant_liar=True, multivariate=True, seed=number
+            )
+            if number < self._begun(study):
+                trial = optuna.trial.Trial(study, study.trials[number]._trial_id)
+            else:
+                trial = study.ask()
+            return {
+                name: trial.suggest_float(name, low, high, log=True)
+                for name, (low, high) in self.ranges.items()
+            }
+
+    @staticmethod
+    def _begun(study: optuna.Study) -> int:
+        """How many trials were asked for: not the one that waits in line from the start."""
+        return sum(t.state.name != "WAITING" for t in study.trials)
+
+    def _interrupted(self, study: optuna.Study) -> dict[int, dict[str, float]]:
+        """Rates of trials that were begun and have no result, by number."""
+        running = [t for t in study.trials if t.state.name == "RUNNING"]
+        whole = set(self.ranges)
+        return {
+            t.number: t.params if set(t.params) == whole else self._ask(study, t.number)
+            for t in running
+        }
+
+    def _rounded(self, params: Mapping[str, float]) -> dict[str, float]:
+        # Nobody means the seventeenth digit of a rate.
+        return {name: float(f"{params[name]:.{DIGITS}g}") for name in self.ranges}
+
+    def _trials(self, study: optuna.Study) -> list[Trial]:
+        trials = [
+            Trial(t.number, self._rounded(t.params), float(t.value))
+            for t in study.trials
+            if t.value is not None
+        ]
+        return sorted(trials, key=lambda trial: (trial.error, trial.number))
+
+    # ----------------------------------------------------------------------- best
+
+    def at_edge(self, trial: Trial) -> list[str]:
+        """Fields whose rate lies at an end of its range: the best may lie beyond."""
+        found = []
+        for name, (low, high) in self.ranges.items():
+            place = math.log(trial.rates[name] / low) / math.log(high / low)
+            if not EDGE < place < 1 - EDGE:
+                found.append(name)
+        return found
+
+    def _toml(self, best: Trial, trials: int) -> str:
+        seeds = " and ".join(map(str, self.seeds))
+        head = [f"{self.name}: the best of {trials} trials.", "", "Searched:"]
+        head += [f"- {name}, {a:g} to {b:g}" for name, (a, b) in self.ranges.items()]
+        head += [
+            f"on seeds {seeds}, by the error on {self.held_out:g} of the training data, held out:",
+            f"{best.error:.4g} on average. The test was not looked at.",
+        ]
+        made = configs.parse(
+            configs.changed(self.given, best.rates), self.name, self.where
+        ).resolved()
+        return "\n".join(f"# {line}".rstrip() for line in head) + "\n\n" + tomli_w.dumps(made)
+
+
+def _rates(config: Config) -> dict[str, float]:
+    """Learning rates of a config that are above 0, by field."""
+    return {
+        name: float(value)
+        for name, value in config.flat().items()
+        if name.startswith(("rule.learning_rate", "decorrelation.learning_rate"))
+        and is_number(value)
+        and value > 0
+    }
