@@ -21,13 +21,14 @@ class What(StrEnum):
     configs = "configs"
     engines = "engines"
     chips = "chips"
+    figures = "figures"
 
 
 @app.command(name="list")
 def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
     """List what a config can name."""
     from neurosim.engines import ENGINES
-    from neurosim.experiments import registry
+    from neurosim.experiments import registry, reproduce
     from neurosim.substrate.presets import CHIPS
     from neurosim.substrate.words import explanation
 
@@ -40,6 +41,9 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
     elif what is What.configs:
         for name, path in registry.configs().items():
             print(f"{name:<32} {_first_comment(path)}".rstrip())
+    elif what is What.figures:
+        for name, path in reproduce.names().items():
+            print(f"{name:<20} {_first_comment(path)}".rstrip())
     elif what is What.chips:
         for name, chip in CHIPS.items():
             print(f"{name}: {chip!r}\n{textwrap.indent(explanation(chip), '  ')}\n")

@@ -1,1 +1,62 @@
 """``neurosim reproduce``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurosim.cli.app import Set, app, console
+from neurosim.cli.sweeping import Gpus, Jobs, Scheduler, interruptible
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="A figure, from `list figures`; or all.")],
+    scale: Annotated[
+        str, typer.Option(metavar="small|paper", help="Minutes, or the published size.")
+    ] = "small",
+    seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 5,
+    jobs: Jobs = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where runs and reports go. [default: reproduced/<scale>]")
+    ] = None,
+    set_: Set = None,
+    scheduler: Scheduler = None,
+    gpus: Gpus = False,
+) -> None:
+    """Do a figure of the paper again: table, figure, summary, differences first."""
+    from neurosim.experiments import config as configs
+    from neurosim.experiments import reproduce as figures
+    from neurosim.experiments.reproduce.claims import DIFFERS
+    from neurosim.experiments.sweep.board import Board
+    from neurosim.experiments.sweep.sweep import Workers
+
+    changes = dict(map(configs.override, set_ or ()))
+    wanted = list(figures.names()) if name == "all" else [name]
+    plans = [figures.load(each, scale, seeds, changes) for each in wanted]
+    for plan in plans:  # every config is checked before anything is run
+        assert plan.runs
+    folder = out or Path("reproduced") / scale
+    again = f"what is done is kept in {folder}; to go on, repeat the command"
+    reports = []
+    with interruptible(again), Workers(jobs, scheduler, gpus) as workers:
+        for plan in plans:
+            start = time.perf_counter()
+            with Board(len(plan.runs), plan.name) as board:
+                done = figures.reproduce(plan, folder, workers, board.seen, board.counted)
+            reports.append(done)
+            minutes = (time.perf_counter() - start) / 60
+            differ = sum(f.verdict == DIFFERS for f in done.findings)
+            console().print(
+                f"{plan.name}: {done.folder} ({minutes:.1f} min); {differ} of "
+                f"{len(done.findings)} comparisons differ from the paper's claim",
+                highlight=False,
+                soft_wrap=True,
+            )
+    if len(reports) == 1:
+        print("\n" + reports[0].text.split("\n## Settings")[0])
+    else:
+        print(f"\nreport: {figures.join(reports, folder)}")

@@ -70,7 +70,7 @@ def sweep(
     many = Sweep(found, folder)
     again = f"what is done is kept in {folder}; to go on, repeat the command"
     with (
-        _interruptible(again),
+        interruptible(again),
         Workers(jobs, scheduler, gpus) as workers,
         Board(len(found), name) as board,
     ):
@@ -136,7 +136,7 @@ def tune(
     folder = out or Path("tunings") / f"{tuning.name}-{_digest(tuning.settings())}"
     again = f"what is done is kept in {folder}; to go on, repeat the command"
     with (
-        _interruptible(again),
+        interruptible(again),
         Workers(jobs, scheduler, gpus) as workers,
         Board(budget * len(tuning.seeds), tuning.name) as board,
     ):
@@ -158,7 +158,8 @@ def tune(
 
 
 @contextmanager
-def _interruptible(words: str) -> Iterator[None]:
+def interruptible(words: str) -> Iterator[None]:
+    """Say how to go on after Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:

@@ -168,8 +168,12 @@ def read(
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as TOML ({error})") from error
-    for override in overrides:
-        _override(given, override)
+    for text in overrides:
+        try:
+            _put(given, *override(text))
+        except InputError as error:
+            says = str(error)
+            raise InputError(says if "--set" in says else f"--set {text}: {says}") from error
     return given, path.stem, str(path)
 
 
@@ -341,19 +345,21 @@ def _locate(source: str | os.PathLike[str]) -> Path:
     )
 
 
-def _override(given: dict[str, Any], override: str) -> None:
-    target, equals, text = override.partition("=")
-    keys = target.strip().split(".")
-    if not equals or len(keys) < 2 or not all(keys):
-        raise InputError(f"--set {override}: must be table.key=value")
+def override(text: str) -> tuple[str, Any]:
+    """Read ``table.key=value``; the value as in TOML, or text.
+
+    Raises
+    ------
+    InputError
+        If it is not of this form.
+    """
+    field, equals, right = text.partition("=")
+    if not equals or "." not in field or not all(field.strip().split(".")):
+        raise InputError(f"--set {text}: must be table.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        return field.strip(), tomllib.loads(f"value = {right}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text.strip()
-    try:
-        _put(given, target.strip(), value)
-    except InputError as error:
-        raise InputError(f"--set {override}: {error}") from error
+        return field.strip(), right.strip()
 
 
 def _put(given: dict[str, Any], field: str, value: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
@@ -44,7 +44,7 @@ def learning_curve(history: History, baselines: pd.Series) -> Figure:
         ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
     ax.set_title("Error over training, and what baselines reach on the test", loc="left")
     figure.legend(loc="outside lower left", ncols=2, frameon=False)
-    _name_lines(ax, baselines)
+    name_lines(ax, baselines)
     return figure
 
 
@@ -57,7 +57,7 @@ def _limits(curves: NDArray[Any], baselines: NDArray[Any]) -> tuple[float, float
     return min(seen.min(), *near, np.inf) / 1.3, max(seen.max(), *near, 0.0) * 1.3
 
 
-def _name_lines(ax: Axes, values: pd.Series) -> None:
+def name_lines(ax: Axes, values: pd.Series) -> None:
     """Write names right of the axes, at the height of their lines, none over another."""
     low, high = np.log(ax.get_ylim())
     ordered = values.sort_values()
@@ -113,13 +113,29 @@ def predictions(task: Any, before: NDArray[Any], after: NDArray[Any]) -> Figure:
     """
     targets = task.test()[1]
     several = targets.shape[2] > 1
-    return (_images if several else _lines)(task, targets, before, after)
+    figure = _figure(9.0, 5.6 if several else 4.2)
+    name = type(task).__name__
+    if several:
+        title = f"{name}: what was asked for and what the network answers"
+    else:
+        error = float(np.mean(np.square(np.asarray(after, dtype=np.float64) - targets)))
+        title = f"{name}: target and answers (MSE of all test series, after: {error:.3g})"
+    answers(figure, task, before, after, title)
+    return figure
 
 
-def _lines(task: Any, targets: Any, before: Any, after: Any) -> Figure:
+def answers(
+    figure: Figure | SubFigure, task: Any, before: NDArray[Any], after: NDArray[Any], title: str
+) -> None:
+    """Draw what `predictions` shows into a figure, or a part of one."""
+    targets = task.test()[1]
+    draw = _images if targets.shape[2] > 1 else _lines
+    draw(figure, task, targets, before, after, title)
+
+
+def _lines(figure: Any, task: Any, targets: Any, before: Any, after: Any, title: str) -> None:
     convert = getattr(task, "to_fahrenheit", lambda values: values)
     steps = np.arange(min(STRETCH, len(targets)))
-    figure = _figure(9.0, 4.2)
     ax = figure.add_subplot()
     for outputs, words, color, width in (
         (before, "network before training", FAINT, 1.0),
@@ -133,19 +149,13 @@ def _lines(task: Any, targets: Any, before: Any, after: Any) -> Figure:
     ax.set_xlabel("hour of the first test series" if weather else "step of the first test series")
     ax.set_ylabel(f"temperature{ahead} [°F]" if weather else task.target_names[0])
     ax.set_xlim(0, len(steps) - 1)
-    error = float(np.mean(np.square(np.asarray(after, dtype=np.float64) - targets)))
-    ax.set_title(
-        f"{type(task).__name__}: target and answers (MSE of all test series, after: {error:.3g})",
-        loc="left",
-    )
+    ax.set_title(title, loc="left")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return figure
 
 
-def _images(task: Any, targets: Any, before: Any, after: Any) -> Figure:
+def _images(figure: Any, task: Any, targets: Any, before: Any, after: Any, title: str) -> None:
     steps = len(targets)
     shown = max(1, min(SEQUENCES, targets.shape[1], STRETCH // steps))
-    figure = _figure(9.0, 5.6)
     rows = figure.subplots(3, 1, sharex=True)
     for ax, values, words in zip(
         rows, (targets, before, after), ("target", "before training", "after training"), strict=True
@@ -159,8 +169,7 @@ def _images(task: Any, targets: Any, before: Any, after: Any) -> Figure:
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     rows[-1].set_xlabel(f"step ({shown} test sequences of {steps} steps, one after the other)")
     figure.colorbar(drawn, ax=rows, label="output", shrink=0.8)
-    figure.suptitle(f"{type(task).__name__}: what was asked for and what the network answers")
-    return figure
+    figure.suptitle(title)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -114,8 +114,13 @@ def config_folder() -> Path:
 def configs() -> dict[str, Path]:
     """All configs that come with neurosim, by name such as ``paper/copying_np``."""
     folder = config_folder()
-    found = sorted(folder.rglob("*.toml"))
+    found = sorted(path for path in folder.rglob("*.toml") if path.parent != reproductions())
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
+
+
+def reproductions() -> Path:
+    """Where the files are that say how to reproduce the paper's figures."""
+    return config_folder() / "paper" / "reproduce"
 
 
 def peers() -> Any:

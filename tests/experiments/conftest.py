@@ -1,15 +1,18 @@
-"""A config that runs in a moment."""
+"""A config that runs in a moment, and processes that many such runs share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from neurosim.experiments import Config, load
+from neurosim.experiments.sweep.sweep import Workers
 
-TINY = (Path(__file__).parent / "tiny.toml").read_text()
+HERE = Path(__file__).parent
+TINY = (HERE / "tiny.toml").read_text()
 
 
 @pytest.fixture
@@ -28,3 +31,37 @@ def tiny(tiny_file: Path) -> Callable[..., Config]:
         return load(tiny_file, overrides, seed)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """`own_parts` installed, with tasks of its own, for other processes as well."""
+    place = tmp_path_factory.mktemp("own")
+    about = place / "own_parts-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own_parts\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[neurosim.tasks]\nfrom_file = own_parts:FromFile\nuntested = own_parts:Untested\n"
+    )
+    known = [str(place), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place)
+        patch.setenv("PYTHONPATH", os.pathsep.join(known))
+        patch.setenv("OWN_PLACE", str(place))
+        yield place
+
+
+@pytest.fixture
+def own(installed: Path) -> Path:
+    """The same, and the folder of its traces, without those of earlier tests."""
+    for name in ("log", "died", "mended"):
+        (installed / name).unlink(missing_ok=True)
+    return installed
+
+
+@pytest.fixture(scope="module")
+def workers(installed: Path) -> Iterator[Workers]:
+    """Two processes, started once: that is what takes long."""
+    with Workers(2) as found:
+        found.client(2)
+        yield found

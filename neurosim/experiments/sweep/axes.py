@@ -28,6 +28,13 @@ class Axis:
 
     settings: tuple[Setting, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse a setting that comes twice."""
+        for k, setting in enumerate(self.settings):
+            if setting in self.settings[:k]:
+                said = ", ".join(f"{field} = {value!r}" for field, value in setting.items())
+                raise InputError(f"[sweep] {said}: is there twice")
+
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that it sets."""
@@ -154,10 +161,7 @@ def values(field: str, given: Any) -> list[Any]:
             return _range(field, given)
     if not fine or not given:
         raise InputError(f"[sweep] {field} = {given!r}: must be {allowed}, and not empty")
-    found = list(given)
-    if any(found[k] in found[:k] for k in range(len(found))):
-        raise InputError(f"[sweep] {field} = {given!r}: holds a value twice")
-    return found
+    return list(given)
 
 
 def _range(field: str, given: Mapping[str, Any]) -> list[float]:

@@ -55,6 +55,10 @@ class Board:
             self.best = outcome
         self._bar.update(self._task, advance=1, said=self._said())
 
+    def counted(self, done: int, total: int) -> None:
+        """So many are done, of so many."""
+        self._bar.update(self._task, completed=done, total=total)
+
     def _said(self) -> str:
         said = []
         if self.best is not None:

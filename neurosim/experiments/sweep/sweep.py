@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,7 @@ class Sweep:
     Parameters
     ----------
     runs : sequence of Run
+        Those of the same config, under whatever names, are done once.
     folder : path-like
         Other sweeps may write there too, at the same time as well: a run that two of them have is
         done once.
@@ -130,11 +131,11 @@ class Sweep:
                     seen(outcome)
         finally:
             results.write(self.folder)
-        return [outcomes[run.name] for run in self.runs]
+        return [replace(outcomes[run.name], run=run) for run in self.runs]
 
     def _outcomes(self, workers: Workers) -> Iterator[Outcome]:
         waiting = []
-        for run in self.runs:
+        for run in {run.name: run for run in self.runs}.values():
             status = done(run, self.pool)
             if status is None:
                 waiting.append(run)

@@ -1,0 +1,132 @@
+"""Do what a figure needs, and write its table, figure and summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from neurosim.experiments.folder import write_text
+from neurosim.experiments.reproduce import (
+    claims,
+    costs,
+    decorrelation,
+    learning,
+    panels,
+    report,
+    reward,
+    scaling,
+)
+from neurosim.experiments.reproduce.claims import Finding
+from neurosim.experiments.reproduce.data import gather
+from neurosim.experiments.reproduce.spec import Reproduction
+from neurosim.experiments.sweep.sweep import Outcome, Sweep, Workers
+from neurosim.files import whole
+
+SUMMARY, TABLE, REPORT = "summary.md", "table.parquet", "report.md"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out of a figure.
+
+    Attributes
+    ----------
+    plan : Reproduction
+    folder : Path
+        Holds ``summary.md``, ``table.parquet``, ``figure.png`` and ``figure.svg``.
+    findings : list of Finding
+    text : str
+        The summary.
+    """
+
+    plan: Reproduction
+    folder: Path
+    findings: list[Finding]
+    text: str
+
+
+def reproduce(
+    plan: Reproduction,
+    out: Path,
+    workers: Workers,
+    seen: Callable[[Outcome], None] | None = None,
+    measured: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Run what is not there yet, and report.
+
+    Parameters
+    ----------
+    plan : Reproduction
+    out : Path
+        Runs are kept here for all figures together: what two of them need is run once. The
+        report goes to a folder of the figure's name.
+    workers : Workers
+    seen : callable, optional
+        Told of every run that is over.
+    measured : callable, optional
+        Told how many measurements of costs are done, of how many.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C. What is done is kept.
+    """
+    folder = out / plan.name
+    if plan.file.panels == "costs":
+        return _costs(plan, folder, measured)
+    sweep = Sweep(plan.runs, out)
+    data = gather(plan, sweep.run(workers, seen), sweep.pool)
+    kinds = {
+        "learning": (learning.draw, lambda _: []),
+        "scaling": (scaling.draw, scaling.tell),
+        "decorrelation": (decorrelation.draw, decorrelation.tell),
+        "reward": (reward.draw, reward.tell),
+    }
+    draw, tell = kinds[plan.file.panels]
+    findings = claims.judge(plan.file.claim, report.scores(data))
+    numbers = report.table(data) if plan.file.panels == "learning" else tell(data)
+    if plan.file.panels == "reward":
+        numbers = [*report.table(data.without_varied()), "", *numbers]
+    text = report.markdown(plan, findings, numbers, report.settings(plan))
+    _write(folder, data.tidy(), text)
+    panels.save(draw(data), folder)
+    return Report(plan, folder, findings, text)
+
+
+def _costs(plan: Reproduction, folder: Path, measured: Callable[[int, int], None] | None) -> Report:
+    frame = costs.measure(plan, folder, measured)
+    findings = claims.judge(plan.file.claim, costs.scores(frame))
+    text = report.markdown(plan, findings, costs.tell(frame), report.settings(plan))
+    _write(folder, frame, text)
+    panels.save(costs.draw(plan, frame), folder)
+    return Report(plan, folder, findings, text)
+
+
+def _write(folder: Path, table: pd.DataFrame, text: str) -> None:
+    with whole(folder / TABLE) as temporary:
+        table.to_parquet(temporary, index=False)
+    write_text(folder / SUMMARY, text)
+
+
+def join(reports: Sequence[Report], out: Path) -> Path:
+    """Write one report of several figures: what differs from the paper first, of all of them."""
+    scale = reports[0].plan.scale
+    lines = [f"# The paper's figures, scale {scale}", ""]
+    for each in reports:
+        differ = sum(f.verdict == claims.DIFFERS for f in each.findings)
+        unclear = sum(f.verdict == claims.UNCLEAR for f in each.findings)
+        holds = sum(f.verdict == claims.HOLDS for f in each.findings)
+        lines.append(
+            f"- [{each.plan.file.title}](#{each.plan.name}) ({each.plan.file.figure}): of "
+            f"{len(each.findings)} comparisons {differ} differ from the paper's claim, {unclear} "
+            f"are not clear, {holds} agree"
+        )
+    for each in reports:
+        text = each.text.replace("(figure.png)", f"({each.plan.name}/figure.png)")
+        text = "\n".join(f"#{x}" if x.startswith("#") else x for x in text.splitlines())
+        lines += ["", f'<a id="{each.plan.name}"></a>', "", text]
+    write_text(out / REPORT, "\n".join(lines) + "\n")
+    return out / REPORT

@@ -1,0 +1,91 @@
+"""What a user may bring along: a config names it as ``own_parts:...``, or as an installed task.
+
+Everything here is known to the processes of a sweep as well, and leaves its traces in the folder
+that the environment variable OWN_PLACE names; see the fixture `own`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks import MackeyGlass
+
+UNLUCKY = 13  # the seed that something happens to
+
+
+def place():
+    return Path(os.environ["OWN_PLACE"])
+
+
+# -------------------------------------------------------------------------- measures
+
+
+def log(sim, inputs, targets):
+    """Note every epoch that is done, whoever does it."""
+    line = f"{sim.rule.learning_rate} {sim.seed} {sim.step}\n"
+    descriptor = os.open(place() / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(descriptor, line.encode())  # all at once, so that two processes do not mix
+    os.close(descriptor)
+    return {}
+
+
+def logged():
+    """How often each epoch was done, by rate, seed and step."""
+    path = place() / "log"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return Counter((float(a), int(b), int(c)) for a, b, c in map(str.split, lines))
+
+
+def fails(sim, inputs, targets):
+    """Raise at the last, until somebody mends it."""
+    if sim.seed == UNLUCKY and sim.step and not (place() / "mended").exists():
+        raise RuntimeError("out of luck")
+    return {}
+
+
+def dies(sim, inputs, targets):
+    """Take the process down, as running out of memory does."""
+    if sim.seed == UNLUCKY and not (place() / "mended").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def dies_once(sim, inputs, targets):
+    """Take the process down in the middle of the run, the first time only."""
+    died = place() / "died"
+    if sim.seed == UNLUCKY and sim.step > 200 and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+# ----------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class FromFile(MackeyGlass):
+    """Multiplied by the number that a file holds."""
+
+    path: str = ""
+
+    def _times(self, pair):
+        factor = float(Path(self.path).read_text())
+        return tuple(array * array.dtype.type(factor) for array in pair)
+
+    def train(self, epoch=0):
+        return self._times(super().train(epoch))
+
+    def test(self):
+        return self._times(super().test())
+
+
+@dataclass(frozen=True)
+class Untested(MackeyGlass):
+    """Nobody may look at its test."""
+
+    def test(self):
+        raise AssertionError("the test was looked at")
