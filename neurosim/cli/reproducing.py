@@ -45,8 +45,9 @@ def reproduce(
     with interruptible(again), Workers(jobs, scheduler, gpus) as workers:
         for plan in plans:
             start = time.perf_counter()
-            with Board(len(plan.runs), plan.name) as board:
-                done = figures.reproduce(plan, folder, workers, board.seen, board.counted)
+            epochs = sum(run.config.training.epochs for run in plan.runs)
+            with Board(plan.name, len(plan.runs), epochs) as board:
+                done = figures.reproduce(plan, folder, workers, board)
             reports.append(done)
             minutes = (time.perf_counter() - start) / 60
             differ = sum(f.verdict == DIFFERS for f in done.findings)

@@ -72,9 +72,9 @@ def sweep(
     with (
         interruptible(again),
         Workers(jobs, scheduler, gpus) as workers,
-        Board(len(found), name) as board,
+        Board(name, len(found), sum(run.config.training.epochs for run in found)) as board,
     ):
-        outcomes = many.run(workers, board.seen)
+        outcomes = many.run(workers, board.seen, board.reached)
     frame = load_results(folder, costs=True)
     _summary(frame[frame["run"].isin([run.name for run in found])], (), "test_mse", SHOWN)
     _failures(outcomes)
@@ -135,12 +135,13 @@ def tune(
     tuning = Tuning(*configs.read(config, set_ or ()), ranges, chosen)
     folder = out or Path("tunings") / f"{tuning.name}-{_digest(tuning.settings())}"
     again = f"what is done is kept in {folder}; to go on, repeat the command"
+    total = budget * len(tuning.seeds)
     with (
         interruptible(again),
         Workers(jobs, scheduler, gpus) as workers,
-        Board(budget * len(tuning.seeds), tuning.name) as board,
+        Board(tuning.name, total, total * tuning.base.training.epochs) as board,
     ):
-        trials = tuning.search(budget, folder, workers, board.seen)
+        trials = tuning.search(budget, folder, workers, board.seen, board.reached)
     table = Table(box=None, pad_edge=False)
     for head in ("trial", *tuning.ranges, "held-out MSE"):
         table.add_column(head, justify="right")

@@ -40,11 +40,13 @@ class HeldOut:
         if not _alike(first, self._task.train(1)):
             inputs, targets = self._task.train(UNSEEN)
             return inputs, targets
-        seed = getattr(self._task, "seed", None)
-        if is_dataclass(self._task) and isinstance(seed, int):
-            other = replace(self._task, seed=(seed + UNSEEN) % 2**32).train(0)
-            if not _alike(first, other):
-                return other[0], other[1]
+        task: Any = self._task
+        seed = getattr(task, "seed", None)
+        if is_dataclass(task) and isinstance(seed, int):
+            other: Any = replace(task, seed=(seed + UNSEEN) % 2**32)  # type: ignore[type-var]
+            inputs, targets = other.train(0)
+            if not _alike(first, (inputs, targets)):
+                return inputs, targets
         return None
 
     @property

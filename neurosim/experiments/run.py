@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,12 @@ class Experiment:
         name = f"{config.name}-{config.digest[:8]}"
         self.folder = Folder(Path(out) if out is not None else Path("runs") / name)
 
-    def run(self, resume: bool = False, progress: bool = True) -> Result:
+    def run(
+        self,
+        resume: bool = False,
+        progress: bool = True,
+        on_epoch: Callable[[History], None] | None = None,
+    ) -> Result:
         """Train, or go on training, and write everything to the folder.
 
         Parameters
@@ -94,6 +100,8 @@ class Experiment:
             config is not repeated either way, only summed up again.
         progress : bool
             Whether to show a progress bar.
+        on_epoch : callable, optional
+            Called with the history after every epoch, once that is kept.
 
         Raises
         ------
@@ -115,9 +123,11 @@ class Experiment:
             if resume:
                 self.folder.refuse_empty()
             with self.folder.locked():
-                return self._run(resume, progress)
+                return self._run(resume, progress, on_epoch)
 
-    def _run(self, resume: bool, progress: bool) -> Result:
+    def _run(
+        self, resume: bool, progress: bool, on_epoch: Callable[[History], None] | None
+    ) -> Result:
         config, folder = self.config, self.folder
         # A run that is here already is not repeated: there is nothing left to train.
         resume = resume or folder.finished(config)
@@ -129,13 +139,19 @@ class Experiment:
         else:
             sim, history = config.simulator(self.threads), History()
         folder.begin(config)
+
+        def keep(done: History) -> None:
+            folder.keep(done, sim, config, data)
+            if on_epoch is not None:
+                on_epoch(done)
+
         try:
             history = train(
                 sim,
                 config.shown,
                 config.training.epochs,
                 history=history,
-                on_epoch=lambda done: folder.keep(done, sim, config, data),
+                on_epoch=keep,
                 measure=measures.find(config.training.measures),
                 progress=progress,
             )

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
 from neurosim.experiments.sweep.runs import Run
-from neurosim.experiments.sweep.sweep import Outcome, Sweep, Workers
+from neurosim.experiments.sweep.sweep import Reached, Seen, Sweep, Workers
 from neurosim.files import lock
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ class Tuning:
         budget: int,
         folder: str | os.PathLike[str],
         workers: Workers,
-        seen: Callable[[Outcome], None] | None = None,
+        seen: Seen | None = None,
+        reached: Reached | None = None,
     ) -> list[Trial]:
         """Make trials until there are `budget`, those of earlier calls included.
 
@@ -146,8 +147,8 @@ class Tuning:
         folder : path-like
             Holds the study (SQLite), the runs, their table, and the best config.
         workers : Workers
-        seen : callable, optional
-            Told of every run that is over.
+        seen, reached : callable, optional
+            See `Sweep.run`.
 
         Returns
         -------
@@ -168,7 +169,7 @@ class Tuning:
             self._claim(path)
             study = self._study(path)
             while self._begun(study) < budget or self._interrupted(study):
-                self._block(study, budget, path, workers, seen)
+                self._block(study, budget, path, workers, seen, reached)
             found = self._trials(study)
             if not math.isfinite(found[0].error):
                 ranges = ", ".join(f"{k}={a:g},{b:g}" for k, (a, b) in self.ranges.items())
@@ -212,7 +213,8 @@ class Tuning:
         budget: int,
         path: Path,
         workers: Workers,
-        seen: Callable[[Outcome], None] | None,
+        seen: Seen | None,
+        reached: Reached | None,
     ) -> None:
         """Choose the trials of a block, or the rest of one that was interrupted, and make them."""
         waiting = self._interrupted(study)
@@ -223,7 +225,7 @@ class Tuning:
         rates = {number: self._rounded(params) for number, params in waiting.items()}
         runs = {number: self.runs(chosen) for number, chosen in rates.items()}
         every = {run.name: run for of in runs.values() for run in of}
-        outcomes = Sweep(list(every.values()), path).run(workers, seen)
+        outcomes = Sweep(list(every.values()), path).run(workers, seen, reached)
         errors = {outcome.run.name: outcome.test_mse for outcome in outcomes}
         for number, of in sorted(runs.items()):
             total = sum(errors[run.name] for run in of) / len(of)

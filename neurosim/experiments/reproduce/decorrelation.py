@@ -18,14 +18,13 @@ def draw(data: Data) -> Figure:
     figure = panels.new(12.0, 9.0)
     (per_epoch, spreads), (loss, left) = figure.subplots(2, 2)
     plain = [name for name in data.methods if not _of(data, name)[RATE].notna().any()]
-    colours = {name: f"C{k}" for k, name in enumerate(plain)}
     for name in plain:
         of = data.epochs[data.epochs[METHOD] == name]
         by = of.groupby("epoch")[MEASURE].agg(["mean", "min", "max"])
-        per_epoch.plot(by.index, by["mean"], label=name, color=colours[name])
-        per_epoch.fill_between(
-            by.index, by["min"], by["max"], color=colours[name], alpha=0.15, lw=0
-        )
+        look = panels.style(name, data.methods)
+        per_epoch.plot(by.index, by["mean"], label=name, **look)
+        band = {"color": look["color"], "alpha": 0.15, "lw": 0}
+        per_epoch.fill_between(by.index, by["min"], by["max"], **band)
     per_epoch.set(xlabel="epoch", ylabel="mean squared covariance", yscale="log")
     per_epoch.legend(fontsize=8)
     panels.letter(per_epoch, "a  off-diagonal covariance of s, per epoch")
@@ -43,12 +42,14 @@ def draw(data: Data) -> Figure:
             by = of.groupby(RATE)[score].apply(lambda v: pd.Series(spread(v), list("mlg")))
             by = by.unstack()
             bars = [by["m"] - by["l"], by["g"] - by["m"]]
-            ax.errorbar(by.index, by["m"], bars, marker="o", capsize=3, label=name)
+            look = panels.style(str(name), data.methods)
+            ax.errorbar(by.index, by["m"], bars, marker="o", capsize=3, label=name, **look)
         for name in plain:
-            mean = spread(_of(data, name)[score])[0]
-            ax.axhline(mean, color=colours[name], linestyle=":", label=name)
+            mean, look = spread(_of(data, name)[score])[0], panels.style(name, data.methods)
+            ax.axhline(mean, color=look["color"], linestyle=":", label=f"{name} of panel a")
         ax.set(xscale="log", yscale="log", xlabel="ε", ylabel=score.replace("_", " "))
         panels.letter(ax, words)
+    left.legend(fontsize=8)
     panels.lines(loss, data.baselines, ("persistence", "ridge"))
     figure.suptitle(f"{data.plan.file.title}: {data.plan.common.words}", fontsize=10)
     return figure

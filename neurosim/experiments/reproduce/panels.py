@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ COLOURS = {
 }
 OTHERS = ("0.2", "tab:pink", "tab:olive", "tab:cyan", "0.55")
 FAINT = "0.6"
+NEAR = 10.0  # times what is shown: a baseline further off is only named
 
 
 def new(width: float, height: float) -> Figure:
@@ -83,12 +84,20 @@ def window(*columns: pd.Series) -> tuple[float, float]:
     return fine.min() / 1.3, high * 1.3
 
 
-def finals(ax: Axes, found: pd.DataFrame, methods: Sequence[str], score: str) -> None:
+def finals(
+    ax: Axes,
+    found: pd.DataFrame,
+    methods: Sequence[str],
+    score: str,
+    colour: Callable[[str], str] | None = None,
+) -> None:
     """Mean over seeds of a final score, least to greatest as a bar; log scale."""
     for place, method in enumerate(methods):
         values = found[found[METHOD] == method][score]
         mean, least, greatest = spread(values)
         look = style(method, methods)
+        if colour is not None:
+            look["color"] = colour(method)
         if np.isfinite(mean):
             point(ax, place, (mean, least, greatest), look)
         lost = int((~np.isfinite(values)).sum())
@@ -129,10 +138,13 @@ def name_places(ax: Axes, names: Sequence[str]) -> None:
 
 
 def lines(ax: Axes, baselines: pd.DataFrame, names: Sequence[str] | None = None) -> None:
-    """A dashed line for every baseline's mean test error, named at the right."""
+    """A dashed line for every baseline's mean test error near the rest, named at the right."""
     by = baselines.groupby(METHOD)["test_mse"].mean()
     by = by if names is None else by[by.index.isin(names)]
-    for error in by:
+    low, high = ax.get_ylim()
+    near = [error for error in by if low / NEAR < error < high * NEAR]
+    ax.set_ylim(min([low, *(e / 1.2 for e in near)]), max([high, *(e * 1.2 for e in near)]))
+    for error in near:
         ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
     if len(by):
         name_lines(ax, by)

@@ -127,7 +127,7 @@ def table(data: Data) -> list[str]:
         "|---" + "|---:" * (len(head) - 1) + "|",
     ]
     lines += [f"| {' | '.join(cells)} |" for _, cells in sorted(rows, key=lambda row: row[0])]
-    return [*_beside(rows), "", *lines]
+    return [*_beside(rows), *lines]
 
 
 PERTURBATION = ("NP", "DNP", "WP", "DWP", "ANP", "DANP")
@@ -144,7 +144,8 @@ def _beside(rows: Sequence[tuple[float, list[str]]]) -> list[str]:
     said = ", ".join(f"{name} {error:.3g}" for error, name in better if name != best)
     return [
         f"The best of the paper's perturbation rules is {best}: test MSE {own[best]:.3g}. "
-        + (f"As good or better: {said}." if said else "Nothing here is better.")
+        + (f"As good or better: {said}." if said else "Nothing here is better."),
+        "",
     ]
 
 

@@ -32,7 +32,7 @@ def draw(data: Data) -> Figure:
     curves.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
     curves.legend(fontsize=8)
     panels.letter(curves, "a  training (dashed) and test")
-    panels.finals(ends, data.finals, plain, "test_mse")
+    panels.finals(ends, data.finals, plain, "test_mse", _colour)
     panels.letter(ends, "b  final test error, and baselines (dashed)")
     panels.lines(ends, data.baselines)
     found = best(data)

@@ -22,7 +22,8 @@ from neurosim.experiments.reproduce import (
 from neurosim.experiments.reproduce.claims import Finding
 from neurosim.experiments.reproduce.data import gather
 from neurosim.experiments.reproduce.spec import Reproduction
-from neurosim.experiments.sweep.sweep import Outcome, Sweep, Workers
+from neurosim.experiments.sweep.board import Board
+from neurosim.experiments.sweep.sweep import Sweep, Workers
 from neurosim.files import whole
 
 SUMMARY, TABLE, REPORT = "summary.md", "table.parquet", "report.md"
@@ -52,8 +53,7 @@ def reproduce(
     plan: Reproduction,
     out: Path,
     workers: Workers,
-    seen: Callable[[Outcome], None] | None = None,
-    measured: Callable[[int, int], None] | None = None,
+    board: Board | None = None,
 ) -> Report:
     """Run what is not there yet, and report.
 
@@ -64,10 +64,8 @@ def reproduce(
         Runs are kept here for all figures together: what two of them need is run once. The
         report goes to a folder of the figure's name.
     workers : Workers
-    seen : callable, optional
-        Told of every run that is over.
-    measured : callable, optional
-        Told how many measurements of costs are done, of how many.
+    board : Board, optional
+        Shows how it is getting on.
 
     Raises
     ------
@@ -76,9 +74,10 @@ def reproduce(
     """
     folder = out / plan.name
     if plan.file.panels == "costs":
-        return _costs(plan, folder, measured)
+        return _costs(plan, folder, None if board is None else board.counted)
     sweep = Sweep(plan.runs, out)
-    data = gather(plan, sweep.run(workers, seen), sweep.pool)
+    watchers = (None, None) if board is None else (board.seen, board.reached)
+    data = gather(plan, sweep.run(workers, *watchers), sweep.pool)
     kinds = {
         "learning": (learning.draw, lambda _: []),
         "scaling": (scaling.draw, scaling.tell),

@@ -11,29 +11,31 @@ from neurosim.experiments.sweep.sweep import Outcome
 
 
 class Board:
-    """A live bar over runs, with the best so far; silent unless on a terminal.
+    """A live bar over the epochs of all runs, with the best so far; silent unless on a terminal.
 
     Parameters
     ----------
-    total : int
-        Runs altogether.
     title : str
+    runs, epochs : int
+        How many there are altogether.
     """
 
-    def __init__(self, total: int, title: str) -> None:
+    def __init__(self, title: str, runs: int, epochs: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
 
         self.best: Outcome | None = None
-        self.failed = 0
+        self.over = self.failed = 0
+        self._runs = runs
+        self._reached: dict[str, int] = {}
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        more = (Remaining(), TextColumn("{task.fields[said]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(), Remaining())
+        said = TextColumn("{task.fields[said]}")
         self._bar = Progress(
-            *columns, *more, console=console, transient=True, disable=not console.is_terminal
+            *columns, said, console=console, transient=True, disable=not console.is_terminal
         )
-        self._task: Any = self._bar.add_task(title, total=total, said="")
+        self._task: Any = self._bar.add_task(title, total=epochs, said=f"0/{runs} runs")
 
     def __enter__(self) -> Board:
         self._bar.start()
@@ -49,18 +51,25 @@ class Board:
 
     def seen(self, outcome: Outcome) -> None:
         """A run is over."""
+        self.over += 1
         self.failed += outcome.status != FINISHED
         least = math.inf if self.best is None else self.best.test_mse
         if outcome.test_mse < least:
             self.best = outcome
-        self._bar.update(self._task, advance=1, said=self._said())
+        self.reached(outcome.run.name, outcome.run.config.training.epochs)
+
+    def reached(self, run: str, epoch: int) -> None:
+        """A run has done so many epochs."""
+        self._reached[run] = max(epoch, self._reached.get(run, 0))
+        done = sum(list(self._reached.values()))
+        self._bar.update(self._task, completed=done, said=self._said())
 
     def counted(self, done: int, total: int) -> None:
         """So many are done, of so many."""
-        self._bar.update(self._task, completed=done, total=total)
+        self._bar.update(self._task, completed=done, total=total, said=f"{done}/{total}")
 
     def _said(self) -> str:
-        said = []
+        said = [f"{self.over}/{self._runs} runs"]
         if self.best is not None:
             said.append(f"best test MSE {self.best.test_mse:.4g} ({self.best.run.words})")
         if self.failed:

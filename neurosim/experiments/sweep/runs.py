@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,12 @@ from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.run import Experiment
 from neurosim.experiments.sweep.axes import Axes, Setting
+from neurosim.training import History
 
 LETTERS = 16  # of a hash, in a folder's name
 
 FINISHED, DIVERGED, FAILED, BUSY = "finished", "diverged", "failed", "busy"
+OFTEN = 1.0  # how long a worker is silent about epochs [s]
 PATIENCE = 2.0  # how long a worker waits for another process to leave a run [s]
 
 
@@ -76,7 +79,9 @@ def runs(given: Mapping[str, Any], name: str, where: str, axes: Axes) -> list[Ru
 # ------------------------------------------------------------------------- in a worker
 
 
-def carry_out(resolved: Mapping[str, Any], name: str, folder: str) -> tuple[str, str]:
+def carry_out(
+    resolved: Mapping[str, Any], name: str, folder: str, topic: str | None = None
+) -> tuple[str, str]:
     """Do a run, or go on with it, in this process; say what came of it, and why.
 
     Parameters
@@ -87,6 +92,8 @@ def carry_out(resolved: Mapping[str, Any], name: str, folder: str) -> tuple[str,
         What it is called.
     folder : str
         Where the run is kept.
+    topic : str, optional
+        Under which a Dask worker tells how many epochs are done.
 
     Returns
     -------
@@ -100,7 +107,9 @@ def carry_out(resolved: Mapping[str, Any], name: str, folder: str) -> tuple[str,
         config = configs.parse(resolved, name, name)
         with kept.locked(PATIENCE):
             pass
-        Experiment(config, folder, draw=False).run(kept.config.is_file(), progress=False)
+        experiment = Experiment(config, folder, draw=False)
+        tell = None if topic is None else _teller(topic, kept.path.name)
+        experiment.run(kept.config.is_file(), False, tell)
     except BusyError as error:
         return BUSY, str(error)
     except DivergenceError as error:
@@ -111,6 +120,20 @@ def carry_out(resolved: Mapping[str, Any], name: str, folder: str) -> tuple[str,
             kept.give_up(config, FAILED, reason)
         return FAILED, reason
     return FINISHED, ""
+
+
+def _teller(topic: str, run: str) -> Callable[[History], None]:
+    """Give what tells of epochs, now and then."""
+    from distributed import get_worker
+
+    worker, told = get_worker(), [time.monotonic()]
+
+    def tell(history: History) -> None:
+        if time.monotonic() - told[0] > OFTEN:
+            told[0] = time.monotonic()
+            worker.log_event(topic, {"run": run, "epoch": history.epoch})
+
+    return tell
 
 
 def done(run: Run, pool: Path) -> str | None:

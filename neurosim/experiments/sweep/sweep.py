@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from neurosim.errors import InputError
 from neurosim.experiments.folder import data_digest
@@ -41,6 +43,24 @@ class Outcome:
     status: str
     reason: str = ""
     test_mse: float = math.nan
+
+
+Seen = Callable[[Outcome], None]
+Reached = Callable[[str, int], None]
+
+
+@contextmanager
+def _heard(client: Client, reached: Reached | None) -> Iterator[str | None]:
+    """Give the topic under which workers tell of epochs, if anybody listens."""
+    if reached is None:
+        yield None
+        return
+    topic = f"neurosim-{uuid4().hex}"
+    client.subscribe_topic(topic, lambda event: reached(event[1]["run"], event[1]["epoch"]))
+    try:
+        yield topic
+    finally:
+        client.unsubscribe_topic(topic)
 
 
 class Workers:
@@ -101,7 +121,9 @@ class Sweep:
         """Where the runs' folders are."""
         return self.folder / results.POOL
 
-    def run(self, workers: Workers, seen: Callable[[Outcome], None] | None = None) -> list[Outcome]:
+    def run(
+        self, workers: Workers, seen: Seen | None = None, reached: Reached | None = None
+    ) -> list[Outcome]:
         """Do all runs that are not done.
 
         Parameters
@@ -109,6 +131,9 @@ class Sweep:
         workers : Workers
         seen : callable, optional
             Told every outcome as it comes, those of earlier sweeps first.
+        reached : callable, optional
+            Told now and then, by another thread, how many epochs a run has done: its name, and
+            the number.
 
         Returns
         -------
@@ -125,7 +150,7 @@ class Sweep:
         self.pool.mkdir(parents=True, exist_ok=True)
         outcomes: dict[str, Outcome] = {}
         try:
-            for outcome in self._outcomes(workers):
+            for outcome in self._outcomes(workers, reached):
                 outcomes[outcome.run.name] = outcome
                 if seen is not None:
                     seen(outcome)
@@ -133,7 +158,7 @@ class Sweep:
             results.write(self.folder)
         return [replace(outcomes[run.name], run=run) for run in self.runs]
 
-    def _outcomes(self, workers: Workers) -> Iterator[Outcome]:
+    def _outcomes(self, workers: Workers, reached: Reached | None) -> Iterator[Outcome]:
         waiting = []
         for run in {run.name: run for run in self.runs}.values():
             status = done(run, self.pool)
@@ -144,7 +169,9 @@ class Sweep:
                 self._check_data(run)
             yield self._outcome(run, status, results.reason(run.folder(self.pool)))
         if waiting:
-            yield from self._do(waiting, workers.client(len(waiting)))
+            client = workers.client(len(waiting))
+            with _heard(client, reached) as topic:
+                yield from self._do(waiting, client, topic)
 
     def _outcome(self, run: Run, status: str, reason: str) -> Outcome:
         error = results.score(run.folder(self.pool)) if status == FINISHED else math.nan
@@ -160,7 +187,7 @@ class Sweep:
                 f"since; choose another folder by --out"
             )
 
-    def _do(self, runs: Sequence[Run], client: Client) -> Iterator[Outcome]:
+    def _do(self, runs: Sequence[Run], client: Client, topic: str | None) -> Iterator[Outcome]:
         from distributed import as_completed
 
         def start(run: Run, order: int) -> Future:
@@ -169,6 +196,7 @@ class Sweep:
                 run.config.resolved(),
                 run.config.name,
                 str(run.folder(self.pool).path.resolve()),
+                topic,
                 key=f"run-{run.name}-{order}",
                 pure=False,
                 priority=-order,
