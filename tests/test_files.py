@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+import threading
 
 import pytest
 
-from neurosim.errors import StorageError
-from neurosim.files import whole
+from neurosim.errors import BusyError, StorageError
+from neurosim.files import lock, whole
 
 
 def write(path, text, error=None):
@@ -95,3 +98,74 @@ def test_two_writers_do_not_share_a_temporary_name(tmp_path):
         one.write_text("one")
         other.write_text("other")
     assert (tmp_path / "f").read_text() == "one"
+
+
+# ----------------------------------------------------------------------------- locks
+
+HOLD = """
+import sys, time
+from neurosim.files import lock
+with lock(sys.argv[1], 0.0, "busy"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A lock that another process has, and that process."""
+    path = tmp_path / "new" / ".lock"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    yield path, process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.2])
+def test_a_lock_is_had_by_one_process_at_a_time(held, wait):
+    with (
+        pytest.raises(BusyError, match="somebody is at it"),
+        lock(held[0], wait, "somebody is at it"),
+    ):
+        pytest.fail("both have it")
+
+
+def test_a_process_that_is_killed_leaves_its_lock(held):
+    path, process = held
+    process.kill()
+    process.wait()
+    with lock(path, 0.0, "busy"):
+        pass
+
+
+def test_a_lock_is_waited_for(held):
+    path, process = held
+    threading.Timer(0.3, process.kill).start()
+    with lock(path, 60.0, "busy"):
+        assert process.wait() != 0, "it had the lock until it ended"
+
+
+def test_a_lock_is_left_whatever_happens(tmp_path):
+    path = tmp_path / ".lock"
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error), lock(path, 0.0, "busy"):
+            raise error
+    with (
+        lock(path, 0.0, "busy"),
+        pytest.raises(BusyError, match="busy"),
+        lock(path, 0.0, "busy"),
+    ):
+        pytest.fail("it is had twice")
+
+
+def test_two_locks_have_nothing_to_do_with_each_other(tmp_path):
+    with lock(tmp_path / "one", 0.0, "busy"), lock(str(tmp_path / "other"), 0.0, "busy"):
+        assert {path.name for path in tmp_path.iterdir()} == {"one", "other"}
+
+
+def test_a_lock_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    path = tmp_path / "file" / ".lock"
+    with pytest.raises(StorageError, match=r"\.lock: could not be made"), lock(path, 0.0, "busy"):
+        pytest.fail("there is nowhere to make it")

@@ -142,6 +142,86 @@ def test_divergence_leaves_the_last_good_checkpoint(tmp_path):
     assert same_weights(ns.Simulator.load(path), good)
 
 
+class Jumps(Sines):
+    """Targets that are suddenly so many times as large, in one part or the other."""
+
+    def __init__(self, times, part="train"):
+        super().__init__()
+        self.times, self.part = np.float32(times), part
+
+    def train(self, epoch=0):
+        inputs, targets = super().train(epoch)
+        return inputs, targets * (self.times if self.part == "train" and epoch > 1 else 1)
+
+    def test(self):
+        inputs, targets = super().test()
+        late = len(self.asked) > 3  # before training, and epochs 0, 1 and 2
+        return inputs, targets * (self.times if self.part == "test" and late else 1)
+
+
+def dull():
+    """One that learns next to nothing, whatever the targets."""
+    return simulator(rule=ns.ANP(1e-30), decorrelation=ns.Decorrelation(1e-30))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_errors_that_have_become_absurd_are_divergence_though_finite(tmp_path, part):
+    path, seen = tmp_path / "run.npz", []
+    with pytest.raises(ns.DivergenceError, match="blew up"):
+        ns.train(dull(), Jumps(1e6, part), 9, checkpoint=path, on_epoch=seen.append, progress=False)
+    assert [row["epoch"] for row in seen[-1].rows] == [0, 1, 2], "only whole, good epochs"
+    assert ns.History.load(path).epoch == 2
+    whole = ns.train(dull(), Sines(), 2, progress=False)
+    kept = ns.History.load(path)
+    pd.testing.assert_frame_equal(without_seconds(kept), without_seconds(whole))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_errors_that_are_only_large_are_not(part):
+    history = ns.train(dull(), Jumps(300, part), 4, progress=False)
+    assert history.epoch == 4
+    assert history.last[f"{part}_mse"] > 1e4 * history.rows[0][f"{part}_mse"]
+
+
+def test_an_error_below_one_is_never_absurd():
+    class Silent(Jumps):
+        def _draw(self, seed):
+            return tuple(1e-6 * array for array in super()._draw(seed))
+
+    history = ns.train(dull(), Silent(1e6), 4, progress=False)
+    assert history.last["train_mse"] > 1e9 * history.rows[0]["train_mse"]
+
+
+def test_errors_are_compared_with_those_before_all_training(tmp_path):
+    first = ns.train(dull(), Sines(), 2, checkpoint=tmp_path / "run.npz", progress=False)
+    sim, history = ns.Simulator.load(tmp_path / "run.npz"), ns.History(list(first.rows))
+    history.rows[0] = history.rows[0] | {"train_mse": 1e9}  # it began so badly
+    assert ns.train(sim, Jumps(1e6), 4, history=history, progress=False).epoch == 4
+
+
+def test_a_measure_adds_to_every_row():
+    def measure(sim, inputs, targets):
+        return {
+            "steps_so_far": sim.step,
+            "first": inputs[0, 0, 0],
+            "mse": sim.evaluate(inputs, targets).mse,
+        }
+
+    sim, task = simulator(), Sines()
+    history = ns.train(sim, task, 3, measure=measure, progress=False)
+    frame = history.frame
+    assert frame["steps_so_far"].tolist() == [0, 12, 24, 36]
+    shown = [task.train(epoch) for epoch in (0, 0, 1, 2)]
+    assert frame["first"].tolist() == [inputs[0, 0, 0] for inputs, _ in shown]
+    assert frame["mse"][0] == frame["train_mse"][0]
+    assert frame["mse"][3] == sim.evaluate(*shown[-1]).mse
+    plain = ns.train(simulator(), Sines(), 3, progress=False)
+    assert list(frame) == [*plain.frame, "steps_so_far", "first", "mse"]
+    pd.testing.assert_frame_equal(
+        without_seconds(history)[list(without_seconds(plain))], without_seconds(plain)
+    )
+
+
 def test_best_is_the_lowest_test_error_and_never_not_a_number():
     rows = [{"epoch": k, "test_mse": v} for k, v in enumerate([3.0, float("nan"), 1.0, 2.0])]
     history = ns.History(rows)

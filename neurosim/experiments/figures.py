@@ -125,17 +125,42 @@ def predictions(task: Any, before: NDArray[Any], after: NDArray[Any]) -> Figure:
 
 
 def answers(
-    figure: Figure | SubFigure, task: Any, before: NDArray[Any], after: NDArray[Any], title: str
+    figure: Figure | SubFigure,
+    task: Any,
+    before: NDArray[Any],
+    after: NDArray[Any],
+    title: str,
+    stretch: int = 0,
 ) -> None:
-    """Draw what `predictions` shows into a figure, or a part of one."""
+    """Draw what `predictions` shows into a figure, or a part of one.
+
+    With a `stretch`, that many steps of the test, its series one after the other.
+    """
     targets = task.test()[1]
-    draw = _images if targets.shape[2] > 1 else _lines
-    draw(figure, task, targets, before, after, title)
+    if targets.shape[2] > 1:
+        _images(figure, task, targets, before, after, title)
+        return
+    pieces = len(targets) if stretch > len(targets) else 0
+    if stretch:
+        before, targets, after = (
+            np.swapaxes(values, 0, 1).reshape(-1, 1, 1)[:stretch]
+            for values in (before, targets, after)
+        )
+    _lines(figure, task, before, targets, after, title, stretch or STRETCH, pieces)
 
 
-def _lines(figure: Any, task: Any, targets: Any, before: Any, after: Any, title: str) -> None:
+def _lines(
+    figure: Any,
+    task: Any,
+    before: Any,
+    targets: Any,
+    after: Any,
+    title: str,
+    stretch: int,
+    pieces: int,
+) -> None:
     convert = getattr(task, "to_fahrenheit", lambda values: values)
-    steps = np.arange(min(STRETCH, len(targets)))
+    steps = np.arange(min(stretch, len(targets)))
     ax = figure.add_subplot()
     for outputs, words, color, width in (
         (before, "network before training", FAINT, 1.0),
@@ -146,7 +171,10 @@ def _lines(figure: Any, task: Any, targets: Any, before: Any, after: Any, title:
     weather = hasattr(task, "to_fahrenheit")
     horizon = getattr(task, "horizon", None)
     ahead = f" {horizon} hours later" if weather else ""
-    ax.set_xlabel("hour of the first test series" if weather else "step of the first test series")
+    unit = "hour" if weather else "step"
+    where = "test series" if pieces else "first test series"
+    joined = f" (pieces of {pieces}, each from rest)" if pieces else ""
+    ax.set_xlabel(f"{unit} of the {where}{joined}")
     ax.set_ylabel(f"temperature{ahead} [°F]" if weather else task.target_names[0])
     ax.set_xlim(0, len(steps) - 1)
     ax.set_title(title, loc="left")

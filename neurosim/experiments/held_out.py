@@ -17,9 +17,9 @@ class HeldOut:
     """A task whose test is a part of its training data, which training does not see.
 
     Where data are drawn, nothing has to be held back: the test is an epoch that is never reached,
-    if no two epochs are alike, or the training data of another seed. Otherwise it is the last
-    steps of every series. They are what follows at once upon what was learned, so that a network
-    that learns online, and whose weights run after the signal, does better there than elsewhere.
+    if no two epochs are alike, or the training data of another seed. Otherwise it is the middle
+    of every series. The end would be what follows at once upon what was learned: a network that
+    learns online, and whose weights run after the signal, looks better there than it is.
 
     Parameters
     ----------
@@ -54,22 +54,26 @@ class HeldOut:
         """As the task's."""
         return self._task.target_names
 
-    def _cut(self, steps: int) -> int:
-        return max(1, steps - max(1, round(steps * self._part)))
+    def _middle(self, steps: int) -> slice:
+        held = min(steps - 1, max(1, round(steps * self._part)))
+        start = (steps - held + 1) // 2
+        return slice(start, start + held)
 
     def train(self, epoch: int = 0) -> Pair:
         """What may be learned from."""
         inputs, targets = self._task.train(epoch)
-        cut = len(inputs) if self._test is not None else self._cut(len(inputs))
-        return inputs[:cut], targets[:cut]
+        if self._test is not None:
+            return inputs, targets
+        rows = self._middle(len(inputs))
+        return np.delete(inputs, rows, axis=0), np.delete(targets, rows, axis=0)
 
     def test(self) -> Pair:
         """What was held out."""
         if self._test is not None:
             return self._test
         inputs, targets = self._task.train(0)
-        cut = self._cut(len(inputs))
-        return inputs[cut:], targets[cut:]
+        rows = self._middle(len(inputs))
+        return inputs[rows], targets[rows]
 
     def score(self, outputs: Any, targets: Any) -> Any:
         """As the task does."""

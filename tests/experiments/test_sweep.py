@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 from pathlib import Path
@@ -28,6 +30,7 @@ from neurosim.experiments.sweep import Sweep, cluster, load_results, results
 from neurosim.experiments.sweep.results import POOL, TABLE
 from neurosim.experiments.sweep.runs import carry_out
 from neurosim.experiments.sweep.sweep import Workers
+from neurosim.files import whole
 
 RATE = "rule.learning_rate"
 UNLUCKY = own_parts.UNLUCKY
@@ -132,13 +135,11 @@ def test_a_row_a_run_with_every_field_of_its_config_and_its_scores(straight, gri
 
 def test_rows_are_sorted_by_what_differs(straight):
     frame = load_results(straight)
-    assert list(zip(frame[RATE], frame["training.seed"], strict=True)) == [
-        (1e-4, 3),
-        (1e-4, 4),
-        (1e-3, 3),
-        (1e-3, 4),
-    ]
-    assert list(frame["task.seed"]) == [3, 4, 3, 4]
+    differ = [name for name in frame if "." in name and frame[name].nunique(dropna=False) > 1]
+    assert differ == ["task.seed", "network.seed", RATE, "training.seed"]
+    rows = list(frame[differ].itertuples(index=False, name=None))
+    assert rows == sorted(rows)
+    assert [row[2:] for row in rows] == [(1e-4, 3), (1e-3, 3), (1e-4, 4), (1e-3, 4)]
 
 
 def test_the_outcomes_come_in_the_order_of_the_runs(straight, workers, grid):
@@ -187,7 +188,7 @@ def test_columns_have_one_type_each(own, tmp_path):
     assert kinds["network.hidden"] == kinds["training.seed"] == kinds["epochs_done"] == "int64"
     assert kinds["network.decorrelate"] == "bool"
     assert kinds["test_mse"] == kinds["network.gain"] == "float64"
-    by_rule = {name: rows for name, rows in frame.groupby("rule.name")}
+    by_rule = dict(list(frame.groupby("rule.name")))
     assert by_rule["ANP"][RATE].tolist() == [1e-3] * 2
     assert by_rule["NP"][RATE].isna().all()
     assert by_rule["NP"][f"{RATE}.B"].tolist() == [1.0] * 2
@@ -481,46 +482,53 @@ def test_a_run_whose_process_died_is_tried_again_by_the_same_workers(workers, ow
 def test_a_process_that_comes_back_late_is_not_given_up(own):
     import dask
 
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1 ms"}), Workers(1) as found:
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "0.2 s"}), Workers(1) as found:
         client = found.client(1)
         (pid,) = client.run(os.getpid).values()
+        (address,) = client.scheduler_info()["workers"]
         os.kill(pid, signal.SIGKILL)
-        assert client.submit(os.getpid, pure=False).result(timeout=20) != pid
+        deadline = time.monotonic() + 60
+        while list(client.scheduler_info()["workers"]) in ([], [address]):
+            assert client.cluster.workers, "given up"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert client.submit(os.getpid, pure=False).result(timeout=60) != pid
 
 
 # ---------------------------------------------------------------- stopped from outside
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
-def test_a_sweep_stopped_and_repeated_equals_one_that_was_not(straight, own, tmp_path, how):
-    out = tmp_path / "out"
+def test_a_sweep_stopped_and_repeated_equals_one_that_was_not(straight, own, tmp_path):
     command = ["sweep", TINY, *options(*LONG), "--over", f"{RATE}=1e-3,1e-4", "--seeds", "4,3"]
-    command += ["--out", out, "--jobs", 2]
-    process = start(*command)
-    deadline = time.monotonic() + 90
-    while not any(epoch >= 2 for epoch in epochs_kept(out)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    children = psutil.Process(process.pid).children(recursive=True)
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)  # as a terminal does: the processes that do the runs as well
-    else:
-        process.send_signal(how)
-    _, err = process.communicate(timeout=60)
-    if how == signal.SIGINT:
-        assert process.returncode == 130, err
-        assert f"interrupted; what is done is kept in {out}; to go on, repeat the command" in err
-        assert "Traceback" not in err
-        assert "unfinished" in set(load_results(out)["status"])
-    assert len(epochs_kept(out)) < 4 or min(epochs_kept(out)) < 60
-    assert not psutil.wait_procs(children, timeout=30)[1], "no process is left behind"
+    command += ["--out", tmp_path, "--jobs", 2]
+    for how in (signal.SIGKILL, signal.SIGINT):
+        before = sum(epochs_kept(tmp_path))
+        process = start(*command)
+        deadline = time.monotonic() + 120
+        while sum(epochs_kept(tmp_path)) < before + 4:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        children = psutil.Process(process.pid).children(recursive=True)
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as a terminal does: its workers hear it as well
+        else:
+            process.send_signal(how)
+        _, err = process.communicate(timeout=60)
+        if how == signal.SIGINT:
+            assert process.returncode == 130, err
+            assert f"what is done is kept in {tmp_path}; to go on, repeat the command" in err
+            assert "Traceback" not in err
+            assert "unfinished" in set(load_results(tmp_path)["status"])
+        assert sum(epochs_kept(tmp_path)) < 4 * 60
+        assert len(children) >= 2
+        assert not psutil.wait_procs(children, timeout=30)[1], "no process is left behind"
 
     again = start(*command)
     said, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, ""), err
-    assert str(out / TABLE) in said
-    assert load_results(out).equals(load_results(straight))
+    assert str(tmp_path / TABLE) in said
+    assert load_results(tmp_path).equals(load_results(straight))
 
 
 def test_sweeps_that_share_a_folder_at_once_do_each_run_once(straight, own, grid, tmp_path):
@@ -543,13 +551,17 @@ def test_sweeps_that_share_a_folder_at_once_do_each_run_once(straight, own, grid
     assert mine.equals(load_results(straight))
 
 
+def whole_table(folder):
+    """The table at one moment: read from one opened file, whoever replaces it meanwhile."""
+    return pd.read_parquet(io.BytesIO((Path(folder) / TABLE).read_bytes()))
+
+
 def add_and_write(folder, template, name):
-    """Finish a run and write the table: is it in there, with all that was there before?"""
-    folder = Path(folder)
-    before = set(pd.read_parquet(folder / TABLE)["run"])
-    shutil.copytree(template, folder / POOL / name)
-    results.write(folder)
-    return before | {name} <= set(pd.read_parquet(folder / TABLE)["run"])
+    """Finish a run and write the table; say whether it is in there, with all that was before."""
+    before = set(whole_table(folder)["run"])
+    shutil.copytree(template, Path(folder) / POOL / name)
+    results.write(Path(folder))
+    return before | {name} <= set(whole_table(folder)["run"])
 
 
 def test_a_table_that_many_write_is_always_whole_and_never_shrinks(
@@ -564,12 +576,40 @@ def test_a_table_that_many_write_is_always_whole_and_never_shrinks(
     futures = client.map(add_and_write, *zip(*each, strict=True), pure=False)
     longest = 1
     while not all(future.done() for future in futures):
-        length = len(pd.read_parquet(tmp_path / TABLE))
+        length = len(whole_table(tmp_path))
         assert length >= longest
         longest = length
     assert all(client.gather(futures))
     assert set(load_results(tmp_path)["run"]) == {"first", *names}
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.xfail(reason="pyarrow opens a file by its name twice: it may not be the same one")
+@pytest.mark.parametrize("which", [TABLE, "history.parquet"])
+def test_results_are_read_while_others_write_them(straight, grid, tmp_path, which):
+    shutil.copytree(straight, tmp_path / "out")
+    folder, files = tmp_path / "out", []
+    path = folder / TABLE if which == TABLE else grid[0].folder(folder / POOL).history
+    for rows in (1, 4):  # two tables of which neither can be read by what the other says of itself
+        frame = pd.read_parquet(path).head(rows)
+        frame.to_parquet(tmp_path / "other", index=False)
+        files.append((tmp_path / "other").read_bytes())
+    stop = threading.Event()
+
+    def replace():
+        while not stop.is_set():
+            for file in files:
+                with whole(path) as temporary:
+                    temporary.write_bytes(file)
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        for _ in range(150):
+            assert len(load_results(folder, costs=True)) in (1, 4)
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(workers, own, tmp_path, monkeypatch):
@@ -660,13 +700,16 @@ def test_what_is_no_address(tmp_path, monkeypatch):
 def test_a_cluster_elsewhere_does_the_runs(straight, own, grid, tmp_path):
     from distributed import LocalCluster
 
+    some = grid[:2]
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as elsewhere,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as elsewhere,
         Workers(scheduler=elsewhere.scheduler_address) as found,
     ):
-        assert statuses(Sweep(grid, tmp_path).run(found)) == ["finished"] * 4
-        assert load_results(tmp_path).equals(load_results(straight))
-    assert own_parts.logged() == {key: 1 for run in grid for key in steps_of(run)}
+        assert statuses(Sweep(some, tmp_path).run(found)) == ["finished"] * 2
+    frame = load_results(straight)
+    same = frame[frame["run"].isin([run.name for run in some])].reset_index(drop=True)
+    assert load_results(tmp_path).equals(same)
+    assert own_parts.logged() == {key: 1 for run in some for key in steps_of(run)}
 
 
 def test_a_worker_that_does_not_see_the_folder_says_so(grid, tmp_path):

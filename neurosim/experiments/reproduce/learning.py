@@ -16,8 +16,8 @@ from neurosim.experiments.reproduce.data import Data
 def draw(data: Data) -> Figure:
     """Panels a: the series and predictions; b: learning curves; c: final errors."""
     shown = [name for name in data.plan.file.shown if data.run_of(name) is not None]
-    figure = panels.new(13.0, 4.2 * 2 + 2.6 * len(shown))
-    heights = [2.6] * len(shown) + [4.2, 4.6]
+    figure = panels.new(13.0, 4.2 * 2 + 3.0 * len(shown))
+    heights = [3.0] * len(shown) + [4.2, 4.6]
     rows: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
     for row, name in zip(rows, shown, strict=False):
         _predictions(row, data, name)
@@ -51,4 +51,5 @@ def _predictions(row: Any, data: Data, name: str) -> None:
         outputs = sim.evaluate(inputs, targets).outputs
         assert outputs is not None
         seen.append(np.asarray(outputs))
-    answers(row, task, seen[0], seen[1], f"a  {name}: target and answers")
+    stretch = 2000 if hasattr(task, "to_fahrenheit") else 500  # as in the paper's panels
+    answers(row, task, seen[0], seen[1], f"a  {name}: target and answers", stretch)
