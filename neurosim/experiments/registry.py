@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.resources
@@ -35,6 +36,12 @@ NEURONS = _of_kind(neurons, object)
 
 def tasks() -> dict[str, importlib.metadata.EntryPoint]:
     """All installed tasks by name: entry points of the group ``neurosim.tasks``."""
+    return dict(_tasks(tuple(sys.path)))
+
+
+@functools.cache
+def _tasks(path: tuple[str, ...]) -> dict[str, importlib.metadata.EntryPoint]:
+    """Found once for each search path: every installed package has to be looked at."""
     found = importlib.metadata.entry_points(group=GROUP)
     return {point.name: point for point in sorted(found, key=lambda point: point.name)}
 

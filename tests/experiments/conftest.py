@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from neurosim import cli
 from neurosim.experiments import Config, load
 from neurosim.experiments.sweep.sweep import Workers
 
@@ -31,6 +33,23 @@ def tiny(tiny_file: Path) -> Callable[..., Config]:
         return load(tiny_file, overrides, seed)
 
     return make
+
+
+@pytest.fixture
+def neurosim(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs the command line here: exit code and output."""
+    monkeypatch.delenv("NEUROSIM_DEBUG", raising=False)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["neurosim", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        said = capsys.readouterr()
+        return int(done.value.code or 0), said.out, said.err
+
+    return call
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,14 @@ def dies_once(sim, inputs, targets):
     return {}
 
 
-# ----------------------------------------------------------------------------- tasks
+# -------------------------------------------------------------------- rules and tasks
+
+
+@dataclass(frozen=True)
+class Rateless:
+    """A rule without learning rates."""
+
+    noise_std: float = 1e-3
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import pandas as pd
 import pytest
 from sweeps import done_here, many
 
 import neurosim as ns
-from neurosim import cli
 from neurosim.experiments.sweep import load_results, results
 from neurosim.experiments.sweep.compare import SEEDS, baselines, compare, gather, varied
 
@@ -32,21 +30,6 @@ def swept(tmp_path_factory, installed):
     assert done_here(found, folder) == [("finished", "")] * 8
     results.write(folder)
     return folder
-
-
-@pytest.fixture
-def neurosim(monkeypatch, capsys):
-    """A function that runs the command line here: exit code and output."""
-    monkeypatch.delenv("NEUROSIM_DEBUG", raising=False)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["neurosim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            cli.main()
-        said = capsys.readouterr()
-        return done.value.code or 0, said.out, said.err
-
-    return call
 
 
 def table(*rows, **columns):

@@ -20,6 +20,7 @@ from neurosim.experiments.folder import Folder
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 FILES = {
+    ".lock",
     "config.toml",
     "environment.json",
     "history.parquet",
@@ -77,7 +78,7 @@ def test_everything_is_written(finished):
         "learning_curve.png",
         "predictions.png",
     }
-    assert not list(out.rglob(".*")), "no temporary files are left"
+    assert {p.name for p in out.rglob(".*")} == {".lock"}, "no temporary files are left"
     assert result.history.epoch == 3
     assert list(result.table.index[:2]) == ["network, before training", "network, after training"]
     environment = (out / "environment.json").read_text()
@@ -225,7 +226,7 @@ def test_a_checkpoint_of_another_run_is_refused(tiny, tmp_path, finished):
 
 def test_where_nothing_can_be_written_nothing_is_run(tiny, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ns.StorageError, match=r"config\.toml"):
+    with pytest.raises(ns.StorageError, match=r"file.run.*could not be made"):
         Experiment(tiny(), tmp_path / "file" / "run").run()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "tiny.toml"]
 
@@ -245,7 +246,7 @@ def test_a_full_disk_leaves_only_whole_files(tiny, tmp_path, finished, calls, mo
         patch.setattr(os, "fsync", fsync)
         with pytest.raises(ns.StorageError, match="No space left"):
             Experiment(tiny(), out).run(progress=False)
-    assert not list(out.rglob(".*"))
+    assert {p.name for p in out.rglob(".*")} == {".lock"}
     Experiment(tiny(), out).run(resume=calls > 1, progress=False)  # 1: there is not even a config
     assert numbers(out) == numbers(finished[0])
 
@@ -256,7 +257,23 @@ def test_divergence_keeps_the_last_whole_epoch(tiny, tmp_path):
     with pytest.raises(ns.DivergenceError):
         Experiment(config, out).run(progress=False)
     assert checkpoint.read(out / "checkpoint.npz")[1]["extra"]["epoch"] == 0
-    assert {p.name for p in out.iterdir()} == FILES - {"result.json", "summary.md", "figures"}
+    unfinished = FILES - {"result.json", "summary.md", "figures"}
+    assert {p.name for p in out.iterdir()} == unfinished | {"failure.json"}
+    failure = json.loads((out / "failure.json").read_text())
+    assert failure["status"] == "diverged"
+    assert "blew up" in failure["reason"]
+    with pytest.raises(ns.DivergenceError):  # as it would in a folder of its own
+        Experiment(config, out).run(resume=True, progress=False)
+    assert {p.name for p in out.iterdir()} == unfinished | {"failure.json"}
+
+
+def test_a_run_that_comes_to_a_result_has_not_failed_any_more(tiny, tmp_path, finished):
+    out, config = tmp_path / "out", tiny()
+    stopped_at(Experiment(config, out), 2)
+    Folder(out).give_up(config, "failed", "for a while")
+    Experiment(config, out).run(resume=True, progress=False)
+    assert {p.name for p in out.iterdir()} == FILES
+    assert numbers(out) == numbers(finished[0])
 
 
 def test_a_plain_rule_of_ones_own_runs_and_resumes(tiny, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ import pytest
 from sweeps import QUICK, TINY, done_here, many
 
 import neurosim as ns
-from neurosim import checkpoint, cli
+from neurosim import checkpoint
 from neurosim.errors import BusyError
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import Sweep, cluster, load_results, results
@@ -82,21 +82,6 @@ def start(*arguments, folder=None):
 
 def options(*overrides):
     return [part for text in (*QUICK, *overrides) for part in ("--set", text)]
-
-
-@pytest.fixture
-def neurosim(monkeypatch, capsys):
-    """A function that runs the command line here: exit code and output."""
-    monkeypatch.delenv("NEUROSIM_DEBUG", raising=False)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["neurosim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            cli.main()
-        said = capsys.readouterr()
-        return done.value.code or 0, said.out, said.err
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -744,6 +729,13 @@ def test_gpus_are_one_process_each(own, tmp_path, monkeypatch):
     with Workers(gpus=True) as found:
         assert statuses(Sweep(many(), tmp_path).run(found)) == ["finished"]
     assert asked[0]["threads_per_worker"] == 1
+
+
+@pytest.mark.xfail(reason="what is asked for first decides: a search gone on with stays slow")
+def test_more_processes_are_started_when_there_is_more_to_do(installed):
+    with Workers(2) as found:
+        assert len(found.client(1).scheduler_info()["workers"]) == 1
+        assert len(found.client(8).scheduler_info()["workers"]) == 2
 
 
 @pytest.mark.parametrize("jobs", [0, -1])
