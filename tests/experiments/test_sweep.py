@@ -35,7 +35,8 @@ from neurosim.files import whole
 RATE = "rule.learning_rate"
 UNLUCKY = own_parts.UNLUCKY
 LOG = 'training.measures=["own_parts:log"]'
-LONG = (LOG, "training.epochs=60")  # about a second
+EPOCHS = 40
+LONG = (LOG, f"training.epochs={EPOCHS}")  # about a second
 GRID = {"product": {RATE: [1e-3, 1e-4]}, "seeds": [4, 3]}
 CODE = "from neurosim.cli import main; main()"
 
@@ -110,7 +111,7 @@ def test_a_row_a_run_with_every_field_of_its_config_and_its_scores(straight, gri
                 assert pd.isna(row[field])
             else:
                 assert row[field] == (json.dumps(value) if isinstance(value, list) else value)
-        assert (row["status"], row["reason"], row["epochs_done"]) == ("finished", "", 60)
+        assert (row["status"], row["reason"], row["epochs_done"]) == ("finished", "", EPOCHS)
         scores = json.loads(run.folder(straight / POOL).result.read_text())["table"]
         for name in ("test_mse", "train_mse"):
             assert row[name] == scores["network, after training"][name]
@@ -150,7 +151,7 @@ def test_costs_are_asked_for(straight):
     assert list(more.columns) == [*frame.columns, "seconds", "seconds_per_step"]
     pd.testing.assert_frame_equal(more[frame.columns], frame)
     assert (more["seconds"] > 0).all()
-    steps = 60 * 40
+    steps = EPOCHS * 40
     assert (more["seconds_per_step"] < 3 * more["seconds"] / steps).all()
     assert (more["seconds_per_step"] > 0).all()
 
@@ -505,7 +506,7 @@ def test_a_sweep_stopped_and_repeated_equals_one_that_was_not(straight, own, tmp
             assert f"what is done is kept in {tmp_path}; to go on, repeat the command" in err
             assert "Traceback" not in err
             assert "unfinished" in set(load_results(tmp_path)["status"])
-        assert sum(epochs_kept(tmp_path)) < 4 * 60
+        assert sum(epochs_kept(tmp_path)) < 4 * EPOCHS
         assert len(children) >= 2
         assert not psutil.wait_procs(children, timeout=30)[1], "no process is left behind"
 

@@ -135,8 +135,8 @@ SUGGEST = (optuna.trial.Trial, "suggest_float")
 @pytest.mark.parametrize(
     ("where", "calls"),
     [
-        ([ASK, TELL], 1),
-        ([ASK, TELL], 3),
+        ([ASK, TELL], 2),
+        ([ASK, TELL], 5),
         pytest.param(
             [ASK, SUGGEST],
             2,
@@ -145,7 +145,7 @@ SUGGEST = (optuna.trial.Trial, "suggest_float")
             ),
         ),
     ],
-    ids=["1 further", "3 further", "between two rates"],
+    ids=["2 further", "5 further", "between two rates"],
 )
 def test_interrupted_while_trials_are_chosen_and_noted_it_finds_the_same(
     straight, runs_only, monkeypatch, where, calls
