@@ -194,7 +194,7 @@ def _images(figure: Any, task: Any, targets: Any, before: Any, after: Any, title
             ax.axvline(k * steps - 0.5, color=AFTER, linewidth=0.8)
         ax.set_title(words, loc="left", fontsize=10)
         ax.set_ylabel("channel")
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     rows[-1].set_xlabel(f"step ({shown} test sequences of {steps} steps, one after the other)")
     figure.colorbar(drawn, ax=rows, label="output", shrink=0.8)
     figure.suptitle(title)

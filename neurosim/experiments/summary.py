@@ -59,6 +59,8 @@ def markdown(config: Config, result: Result) -> str:
         "",
         "MSE: mean squared error over steps, series and outputs, in the task's own units.",
     ]
+    if config.training.held_out:
+        lines.append("Judged by training data that were held out, not by the test.")
     if history.epoch:
         online = number(history.last["train_mse"])
         lines.append(f"While it was still learning, in the last epoch: train MSE {online}.")

@@ -79,7 +79,16 @@ def own(installed: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def workers(installed: Path) -> Iterator[Workers]:
+def patient() -> Iterator[None]:
+    """Dask waits for processes that tests kill: on a busy machine they come back slowly."""
+    import dask
+
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1 h"}):
+        yield
+
+
+@pytest.fixture(scope="module")
+def workers(installed: Path, patient: None) -> Iterator[Workers]:
     """Two processes, started once: that is what takes long."""
     with Workers(2) as found:
         found.client(2)

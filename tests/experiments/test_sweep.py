@@ -446,9 +446,10 @@ def test_all_processes_killed_in_the_middle_change_nothing(straight, workers, gr
     assert load_results(tmp_path).equals(load_results(straight))
 
 
-def test_a_run_that_always_kills_its_process_fails_alone(workers, own, tmp_path):
+def test_a_run_that_always_kills_its_process_fails_alone(patient, own, tmp_path):
     found = many(measured("dies"), seeds=[UNLUCKY, 1, 2])
-    outcomes = Sweep(found, tmp_path).run(workers)
+    with Workers(1) as one:  # where all that wait are in line behind it
+        outcomes = Sweep(found, tmp_path).run(one)
     assert statuses(outcomes) == ["failed", "finished", "finished"]
     assert outcomes[0].reason.startswith("its process died")
     frame = load_results(tmp_path).set_index("run")

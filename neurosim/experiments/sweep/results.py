@@ -62,9 +62,9 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
     """
     path = Path(folder)
     file = path / TABLE
-    if file.is_file():
+    if file.is_file() and not _behind(path):
         frame = pd.read_parquet(file)
-    elif (path / POOL).is_dir():  # its first run is under way
+    elif (path / POOL).is_dir():
         frame = collect(path)
     else:
         raise InputError(f"{path}: holds no sweep (neither {TABLE} nor {POOL}/)")
@@ -72,6 +72,13 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
         rows = [_costs(Folder(path / POOL / name)) for name in frame["run"]]
         frame = frame.join(pd.DataFrame(rows, index=frame.index, columns=list(COSTS)))
     return frame
+
+
+def _behind(folder: Path) -> bool:
+    """Whether runs ended after the table was written: a sweep is under way, or was killed."""
+    written = (folder / TABLE).stat().st_mtime_ns
+    ends = (path for name in ("result", "failure") for path in folder.glob(f"{POOL}/*/{name}.json"))
+    return any(path.stat().st_mtime_ns > written for path in ends)
 
 
 def write(folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from neurosim.errors import InputError
+from neurosim.experiments.environment import cores
 from neurosim.experiments.folder import data_digest
 from neurosim.experiments.sweep import results
 from neurosim.experiments.sweep.cluster import workers
@@ -82,10 +83,13 @@ class Workers:
         self._client: Client | None = None
 
     def client(self, most: int) -> Client:
-        """Start them if they are not running, no more than `most`."""
+        """Start them if they are not running, no more than there are runs for them."""
         if self._client is None:
             self._open = workers(*self._given, most)
             self._client = self._open.__enter__()
+        elif self._given[1] is None and not self._given[2]:
+            here: Any = self._client.cluster
+            here.scale(max(len(here.workers), min(self._given[0] or cores(), most)))
         return self._client
 
     def __enter__(self) -> Workers:
