@@ -446,23 +446,28 @@ def test_all_processes_killed_in_the_middle_change_nothing(straight, workers, gr
     assert load_results(tmp_path).equals(load_results(straight))
 
 
-def test_a_run_that_always_kills_its_process_fails_alone(patient, own, tmp_path):
-    found = many(measured("dies"), seeds=[UNLUCKY, 1, 2])
-    with Workers(1) as one:  # where all that wait are in line behind it
-        outcomes = Sweep(found, tmp_path).run(one)
+@pytest.fixture(scope="module")
+def deadly(installed, patient, tmp_path_factory):
+    """A sweep of which one run always kills its process, in one process: they wait behind it."""
+    (installed / "mended").unlink(missing_ok=True)
+    sweep = Sweep(many(measured("dies"), seeds=[UNLUCKY, 1, 2]), tmp_path_factory.mktemp("deadly"))
+    with Workers(1) as one:
+        yield sweep, one, sweep.run(one)
+
+
+def test_a_run_that_always_kills_its_process_fails_alone(deadly):
+    sweep, _, outcomes = deadly
     assert statuses(outcomes) == ["failed", "finished", "finished"]
     assert outcomes[0].reason.startswith("its process died")
-    frame = load_results(tmp_path).set_index("run")
-    assert frame.loc[found[0].name, "reason"] == outcomes[0].reason
-    assert frame.loc[found[0].name, "status"] == "failed"
+    row = load_results(sweep.folder).set_index("run").loc[sweep.runs[0].name]
+    assert (row["status"], row["reason"]) == ("failed", outcomes[0].reason)
 
 
 @pytest.mark.xfail(reason="a task of the same name is still known: its old error is given again")
-def test_a_run_whose_process_died_is_tried_again_by_the_same_workers(workers, own, tmp_path):
-    (run,) = many(measured("dies"), seeds=[UNLUCKY])
-    assert statuses(Sweep([run], tmp_path).run(workers)) == ["failed"]
+def test_a_run_whose_process_died_is_tried_again_by_the_same_workers(deadly, own):
+    sweep, one, _ = deadly
     (own / "mended").touch()
-    assert statuses(Sweep([run], tmp_path).run(workers)) == ["finished"]
+    assert statuses(sweep.run(one)) == ["finished"] * 3
 
 
 @pytest.mark.xfail(reason="Dask strikes a process off that is not back in 15 s; none may be left")

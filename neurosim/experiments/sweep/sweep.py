@@ -89,7 +89,7 @@ class Workers:
             self._client = self._open.__enter__()
         elif self._given[1] is None and not self._given[2]:
             here: Any = self._client.cluster
-            here.scale(max(len(here.workers), min(self._given[0] or cores(), most)))
+            here.scale(max(len(here.worker_spec), min(self._given[0] or cores(), most)))
         return self._client
 
     def __enter__(self) -> Workers:
