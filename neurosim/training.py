@@ -244,7 +244,11 @@ def _epoch(
         row["train_mse"], costs = _learn(sim, inputs, targets, bar)
     scores, _ = judged(sim, task, *task.test())
     row |= {f"test_{name}": value for name, value in scores.items()} | costs
-    return row | ({} if measure is None else dict(measure(sim, inputs, targets)))
+    more = {} if measure is None else dict(measure(sim, inputs, targets))
+    for name in more:
+        allowed = f"none of a row's own: {', '.join(row)}"
+        require(name not in row, "train", "a name that measure returns", name, allowed)
+    return row | more
 
 
 def judged(

@@ -106,11 +106,7 @@ def test_options_reach_the_config(neurosim):
         (["run", "quickstart", "--epochs", "0"], "epochs = 0"),
         (["run", "quickstart", "--seed", "-1"], "seed = -1"),
         (["run", "quickstart", "--resume", "--out", "nowhere"], "no run to resume"),
-        pytest.param(
-            ["run", "quickstart", "--set", "task.path=missing.csv"],
-            "missing.csv",
-            marks=pytest.mark.xfail(reason="a folder with nothing but .lock in it is left"),
-        ),
+        (["run", "quickstart", "--set", "task.path=missing.csv"], "missing.csv"),
     ],
 )
 def test_mistakes_get_one_message_and_exit_code_2(neurosim, arguments, says):

@@ -91,6 +91,8 @@ class Folder:
 
     def give_up(self, config: Config, status: str, reason: str) -> None:
         """Note why a run came to no result: ``diverged``, or ``failed`` for any other reason."""
+        if not self.config.is_file():  # it did not even begin
+            write_text(self.config, tomli_w.dumps(config.resolved()))
         said: dict[str, Any] = {"status": status, "reason": reason}
         said |= {"digest": config.digest, "epochs": config.training.epochs}
         write_text(self.failure, json.dumps(said, indent=2) + "\n")
@@ -137,6 +139,11 @@ class Folder:
                 f"{self.path}: is not empty ({', '.join(names[:3])}) and holds no run; choose "
                 f"another folder by --out"
             )
+
+    @property
+    def reason(self) -> str:
+        """Why there is no result; nothing if there is one."""
+        return str(_read(self.failure).get("reason", ""))
 
     def refuse_empty(self) -> None:
         """Raise `InputError` unless there is a run to go on with."""
@@ -221,7 +228,7 @@ class Folder:
         if not self.history.is_file():
             return History()
         try:
-            rows = pd.read_parquet(self.history).to_dict("records")
+            rows = read_table(self.history).to_dict("records")
         except Exception as error:  # pyarrow raises whatever it stumbles upon
             raise CheckpointError(
                 f"{self.history}: damaged or truncated ({type(error).__name__}: {error})"
@@ -245,6 +252,12 @@ def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet file, which another process may be putting a newer one in the place of."""
+    with open(path, "rb") as file:  # by its name it would be opened twice
+        return pd.read_parquet(file, columns=columns)
 
 
 def data_digest(task: Any) -> str:

@@ -120,20 +120,28 @@ class Experiment:
         """
         # One thread: the matrices are small, and two threads that wait for each other are slower.
         with threadpool_limits(limits=1):
-            if resume:
-                self.folder.refuse_empty()
+            # A run that is here already is not repeated: there is nothing left to train.
+            resume = resume or self.folder.finished(self.config)
+            self._refuse(resume)
+            data = data_digest(self.config.shown)  # if there are none, no folder is made
             with self.folder.locked():
-                return self._run(resume, progress, on_epoch)
+                self._refuse(resume)  # somebody may have come first
+                return self._run(resume, data, progress, on_epoch)
+
+    def _refuse(self, resume: bool) -> None:
+        if resume:
+            self.folder.refuse_empty()
+        else:
+            self.folder.refuse_used()
 
     def _run(
-        self, resume: bool, progress: bool, on_epoch: Callable[[History], None] | None
+        self,
+        resume: bool,
+        data: str,
+        progress: bool,
+        on_epoch: Callable[[History], None] | None,
     ) -> Result:
         config, folder = self.config, self.folder
-        # A run that is here already is not repeated: there is nothing left to train.
-        resume = resume or folder.finished(config)
-        if not resume:
-            folder.refuse_used()
-        data = data_digest(config.shown)
         if resume:
             sim, history = folder.resume(config, data, self.threads)
         else:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from neurosim.errors import InputError, is_number
+from neurosim.errors import InputError, NeurosimError, is_number
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
-from neurosim.experiments.sweep.runs import Run
+from neurosim.experiments.sweep.runs import FAILED, Run
 from neurosim.experiments.sweep.sweep import Reached, Seen, Sweep, Workers
 from neurosim.files import lock
 
@@ -159,6 +159,8 @@ class Tuning:
         ------
         InputError
             If the folder holds another search, or no trial came to a result.
+        NeurosimError
+            If a run failed for another reason than its rates.
         BusyError
             If another process searches there.
         """
@@ -168,7 +170,7 @@ class Tuning:
         with lock(path / ".tune.lock", 0.0, f"{path}: another process is searching there"):
             self._claim(path)
             study = self._study(path)
-            while self._begun(study) < budget or self._interrupted(study):
+            while len(study.trials) < budget:
                 self._block(study, budget, path, workers, seen, reached)
             found = self._trials(study)
             if not math.isfinite(found[0].error):
@@ -201,10 +203,6 @@ class Tuning:
                 storage=f"sqlite:///{path / STUDY}",
                 load_if_exists=True,
             )
-        start = {name: value for name, value in _rates(self.base).items() if name in self.ranges}
-        inside = all(self.ranges[k][0] <= value <= self.ranges[k][1] for k, value in start.items())
-        if not study.trials and inside and set(start) == set(self.ranges):
-            study.enqueue_trial(start)
         return study
 
     def _block(
@@ -216,52 +214,65 @@ class Tuning:
         seen: Seen | None,
         reached: Reached | None,
     ) -> None:
-        """Choose the trials of a block, or the rest of one that was interrupted, and make them."""
-        waiting = self._interrupted(study)
-        begun = self._begun(study)
-        end = begun if waiting and begun % BLOCK == 0 else (begun // BLOCK + 1) * BLOCK
-        for number in range(begun, min(end, budget)):
-            waiting[number] = self._ask(study, number)
-        rates = {number: self._rounded(params) for number, params in waiting.items()}
-        runs = {number: self.runs(chosen) for number, chosen in rates.items()}
+        """Make the trials of a block, or the rest of one that was interrupted.
+
+        A trial is noted when it is done, all at once. Which rates it has follows from the trials of
+        earlier blocks and its number: if it was interrupted, it has the same again.
+        """
+        done = len(study.trials)
+        first = done // BLOCK * BLOCK
+        rates: list[dict[str, float]] = []
+        for number in range(first, min(first + BLOCK, budget)):
+            rates.append(self._choose(study.trials[:first], rates, number))
+        runs = {first + k: self.runs(self._rounded(chosen)) for k, chosen in enumerate(rates)}
+        runs = {number: of for number, of in runs.items() if number >= done}
         every = {run.name: run for of in runs.values() for run in of}
         outcomes = Sweep(list(every.values()), path).run(workers, seen, reached)
+        for outcome in outcomes:
+            if outcome.status == FAILED:  # not for its rates: it is to be tried again
+                raise NeurosimError(f"{path}: {outcome.run.words}: {outcome.reason}")
         errors = {outcome.run.name: outcome.test_mse for outcome in outcomes}
         for number, of in sorted(runs.items()):
             total = sum(errors[run.name] for run in of) / len(of)
-            study.tell(number, total if math.isfinite(total) else math.inf)
+            study.add_trial(self._trial(rates[number - first], total))
 
-    def _ask(self, study: optuna.Study, number: int) -> dict[str, float]:
-        """Choose a trial's rates; of one that had none when it was interrupted, again."""
+    def _choose(
+        self, known: Sequence[Any], beside: Sequence[dict[str, float]], number: int
+    ) -> dict[str, float]:
+        """Choose a trial's rates, from the trials of earlier blocks and the rates beside it."""
         import optuna
 
+        start = {name: value for name, value in _rates(self.base).items() if name in self.ranges}
+        inside = all(self.ranges[k][0] <= value <= self.ranges[k][1] for k, value in start.items())
+        if number == 0 and inside and set(start) == set(self.ranges):
+            return start
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is marked experimental
-            study.sampler = optuna.samplers.TPESampler(
+            sampler = optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP, constant_liar=True, multivariate=True, seed=number
             )
-            if number < self._begun(study):
-                trial = optuna.trial.Trial(study, study.trials[number]._trial_id)
-            else:
-                trial = study.ask()
-            return {
-                name: trial.suggest_float(name, low, high, log=True)
-                for name, (low, high) in self.ranges.items()
-            }
+            study = optuna.create_study(sampler=sampler)
+            study.add_trials([*known, *(self._trial(rates) for rates in beside)])
+            chosen: dict[str, float] = study.ask(self._distributions()).params
+        return chosen
 
-    @staticmethod
-    def _begun(study: optuna.Study) -> int:
-        """How many trials were asked for: not the one that waits in line from the start."""
-        return sum(t.state.name != "WAITING" for t in study.trials)
+    def _trial(self, rates: Mapping[str, float], error: float | None = None) -> Any:
+        """A trial as Optuna keeps it; without an error it is under way."""
+        import optuna
 
-    def _interrupted(self, study: optuna.Study) -> dict[int, dict[str, float]]:
-        """Rates of trials that were begun and have no result, by number."""
-        running = [t for t in study.trials if t.state.name == "RUNNING"]
-        whole = set(self.ranges)
-        return {
-            t.number: t.params if set(t.params) == whole else self._ask(study, t.number)
-            for t in running
-        }
+        state = optuna.trial.TrialState
+        value = error if error is None or math.isfinite(error) else math.inf
+        return optuna.trial.create_trial(
+            params=dict(rates),
+            distributions=self._distributions(),
+            value=value,
+            state=state.RUNNING if error is None else state.COMPLETE,
+        )
+
+    def _distributions(self) -> dict[str, Any]:
+        from optuna.distributions import FloatDistribution
+
+        return {k: FloatDistribution(low, high, log=True) for k, (low, high) in self.ranges.items()}
 
     def _rounded(self, params: Mapping[str, float]) -> dict[str, float]:
         # Nobody means the seventeenth digit of a rate.

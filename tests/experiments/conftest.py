@@ -82,6 +82,7 @@ def own(installed: Path) -> Path:
 def patient() -> Iterator[None]:
     """Dask waits for processes that tests kill: on a busy machine they come back slowly."""
     import dask
+    import distributed  # noqa: F401  # its defaults come first, or leave with what is set here
 
     with dask.config.set({"distributed.deploy.lost-worker-timeout": "1 h"}):
         yield

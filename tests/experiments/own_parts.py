@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,12 @@ def logged():
     path = place() / "log"
     lines = path.read_text().splitlines() if path.exists() else []
     return Counter((float(a), int(b), int(c)) for a, b, c in map(str.split, lines))
+
+
+def slow(sim, inputs, targets):
+    """Take a while."""
+    time.sleep(0.05)
+    return {}
 
 
 def fails(sim, inputs, targets):

@@ -264,7 +264,6 @@ def test_mistakes_get_one_message_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.xfail(reason="TypeError: a traceback for the user")
 def test_a_metric_must_be_of_numbers(swept):
     with pytest.raises(ns.InputError, match=r"metric 'rule\.name'"):
         compare(load_results(swept), metric="rule.name")

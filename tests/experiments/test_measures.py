@@ -133,7 +133,6 @@ def test_what_cannot_be_measured_is_named(tiny, given, says):
         tiny(f"training.measures={given}")
 
 
-@pytest.mark.xfail(reason="silently takes the place of what training has measured")
 def test_a_measure_may_not_be_called_as_a_column_that_is_there():
     with pytest.raises(ns.InputError, match="test_mse"):
         ns.train(simulator(), TASK, 1, measure=lambda *_: {"test_mse": -1.0}, progress=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurosim.experiments.folder import Folder, data_digest
+from neurosim.experiments.folder import Folder, data_digest, read_table
 from neurosim.experiments.reproduce.spec import Reproduction
 from neurosim.experiments.sweep.results import row_of
 from neurosim.experiments.sweep.runs import FINISHED, Run
@@ -119,7 +119,7 @@ def gather(plan: Reproduction, outcomes: Sequence[Outcome], pool: Path) -> Data:
 def _history(folder: Folder) -> list[dict[str, Any]]:
     if not folder.history.is_file():
         return []
-    rows = pd.read_parquet(folder.history).to_dict("records")
+    rows = read_table(folder.history).to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 

@@ -114,7 +114,10 @@ def parse(table: Any) -> Axes:
         for field, given in _fields(table.get("product", {}), "product").items()
     ]
     zipped = table.get("zip", [])
-    for block in [zipped] if isinstance(zipped, Mapping) else zipped:
+    blocks = [zipped] if isinstance(zipped, Mapping) else zipped
+    if not isinstance(blocks, list):
+        raise InputError(f"[sweep.zip] = {zipped!r}: must be tables, [[sweep.zip]]")
+    for block in blocks:
         axes.append(_zipped(_fields(block, "zip")))
     return Axes(tuple(axes), _seeds(table.get(SEEDS)))
 
@@ -125,10 +128,12 @@ def _fields(block: Any, where: str) -> dict[str, Any]:
         raise InputError(f"[sweep.{where}] = {block!r}: must be a table of values by field")
     found: dict[str, Any] = {}
     for key, given in block.items():
-        if isinstance(given, Mapping) and not set(RANGES) & set(given):
-            found |= {f"{key}.{below}": v for below, v in _fields(given, where).items()}
-        else:
-            found[key] = given
+        inner = isinstance(given, Mapping) and not set(RANGES) & set(given)
+        below = _fields(given, where) if inner else {}
+        for name, values in ({f"{key}.{k}": v for k, v in below.items()} or {key: given}).items():
+            if name in found:
+                raise InputError(f"[sweep.{where}] {name}: is there twice")
+            found[name] = values
     return found
 
 
@@ -164,7 +169,7 @@ def values(field: str, given: Any) -> list[Any]:
     return list(given)
 
 
-def _range(field: str, given: Mapping[str, Any]) -> list[float]:
+def _range(field: str, given: Mapping[str, Any]) -> list[Any]:
     kind = next((kind for kind in RANGES if kind in given), None)
     says = f"[sweep] {field} = {dict(given)!r}: must be "
     if kind is None or set(given) != {kind, "points"}:
@@ -179,8 +184,11 @@ def _range(field: str, given: Mapping[str, Any]) -> list[float]:
         raise InputError(says + "of 2 points or more")
     low, high = map(float, ends)
     make = np.geomspace if kind == "log" else np.linspace
-    # Seven digits: what is meant as 1e-3 is not to be called 0.0010000000000000002.
-    return [float(f"{value:.7g}") for value in make(low, high, points)]
+    # Fewer digits: what is meant as 1e-3 is not to be called 0.0010000000000000002.
+    digits = 7 if kind == "log" else 12
+    found = [float(f"{value:.{digits}g}") for value in make(low, high, points)]
+    whole = all(map(is_count, ends)) and all(value.is_integer() for value in found)
+    return [int(value) for value in found] if whole else found
 
 
 def _seeds(given: Any) -> tuple[int, ...] | None:
@@ -252,6 +260,9 @@ def seeds_option(text: str) -> tuple[int, ...]:
     """
     parts = [_value(part) for part in text.split(",") if part.strip()]
     given = parts[0] if len(parts) == 1 and "," not in text else parts
-    found = _seeds(given)
+    try:
+        found = _seeds(given)
+    except InputError as error:
+        raise InputError(str(error).replace("[sweep] seeds = ", "--seeds ")) from error
     assert found is not None
     return found

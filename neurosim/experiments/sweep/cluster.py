@@ -49,9 +49,11 @@ def workers(
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         with dask.config.set(
             {
-                # A worker that dies takes down what it was at: nothing may wait in line with it.
+                # A worker that dies takes down what it has: as little as can be waits there.
                 "distributed.scheduler.worker-saturation": 1.0,
                 "distributed.comm.timeouts.connect": f"{PATIENCE}s",
+                # One that died is being started again, however long that takes on a busy machine.
+                "distributed.deploy.lost-worker-timeout": "1 hour",
                 # Compiling holds a worker's attention for a while: that is no reason to drop it.
                 "distributed.scheduler.worker-ttl": "15 minutes",
                 "distributed.admin.tick.limit": "1 hour",

@@ -85,6 +85,8 @@ def compare(frame: pd.DataFrame, by: Sequence[str] = (), metric: str = "test_mse
     """
     if metric not in frame:
         raise InputError(f"metric {metric!r} is not in the table; {nearest(metric, frame.columns)}")
+    if not pd.api.types.is_numeric_dtype(frame[metric]):
+        raise InputError(f"metric {metric!r} must be a column of numbers; it holds words")
     for name in by:
         if name not in frame:
             raise InputError(f"field {name!r} is not in the table; {nearest(name, frame.columns)}")

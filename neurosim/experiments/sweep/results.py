@@ -14,7 +14,7 @@ import pandas as pd
 from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments.config import load
-from neurosim.experiments.folder import Folder
+from neurosim.experiments.folder import Folder, read_table
 from neurosim.experiments.tables import NONE
 from neurosim.files import lock, whole
 
@@ -63,7 +63,7 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
     path = Path(folder)
     file = path / TABLE
     if file.is_file() and not _behind(path):
-        frame = pd.read_parquet(file)
+        frame = read_table(file)
     elif (path / POOL).is_dir():
         frame = collect(path)
     else:
@@ -143,11 +143,6 @@ def row_of(folder: Folder) -> dict[str, Any]:
     return row
 
 
-def reason(folder: Folder) -> str:
-    """Why a run has no result."""
-    return str(_read(folder.failure).get("reason", ""))
-
-
 def score(folder: Folder, name: str = "test_mse") -> float:
     """A score of a finished run's trained network."""
     return float(_read(folder.result).get("table", {}).get(AFTER, {}).get(name, math.nan))
@@ -172,7 +167,7 @@ def _costs(folder: Folder) -> dict[str, float]:
     """Seconds of learning, and of a learning step: the median epoch's."""
     if not folder.history.is_file():
         return {}
-    rows = pd.read_parquet(folder.history, columns=["seconds", "steps"])
+    rows = read_table(folder.history, ["seconds", "steps"])
     learned = rows[rows["steps"] > 0]
     pace = (learned["seconds"] / learned["steps"]).median()
     return {"seconds": float(rows["seconds"].sum()), "seconds_per_step": float(pace)}

@@ -105,8 +105,10 @@ def carry_out(
         return FAILED, f"{kept.path.parent}: this worker does not see the folder of the runs"
     try:
         config = configs.parse(resolved, name, name)
-        with kept.locked(PATIENCE):
-            pass
+        with kept.locked(PATIENCE):  # whoever had it may have done it
+            status = _done(kept, config)
+        if status is not None:
+            return status, kept.reason
         experiment = Experiment(config, folder, draw=False)
         tell = None if topic is None else _teller(topic, kept.path.name)
         experiment.run(kept.config.is_file(), False, tell)
@@ -138,10 +140,13 @@ def _teller(topic: str, run: str) -> Callable[[History], None]:
 
 def done(run: Run, pool: Path) -> str | None:
     """What became of a run that needs no doing any more; None if it does."""
-    folder = run.folder(pool)
-    if folder.finished(run.config):
+    return _done(run.folder(pool), run.config)
+
+
+def _done(folder: Folder, config: Config) -> str | None:
+    if folder.finished(config):
         return FINISHED
-    if folder.diverged(run.config):
+    if folder.diverged(config):
         return DIVERGED
     return None
 

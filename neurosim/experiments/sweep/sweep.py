@@ -89,7 +89,9 @@ class Workers:
             self._client = self._open.__enter__()
         elif self._given[1] is None and not self._given[2]:
             here: Any = self._client.cluster
-            here.scale(max(len(here.worker_spec), min(self._given[0] or cores(), most)))
+            wanted = max(len(here.worker_spec), min(self._given[0] or cores(), most))
+            here.scale(wanted)
+            self._client.wait_for_workers(wanted)
         return self._client
 
     def __enter__(self) -> Workers:
@@ -172,7 +174,7 @@ class Sweep:
                 continue
             if status == FINISHED:
                 self._check_data(run)
-            yield self._outcome(run, status, results.reason(run.folder(self.pool)))
+            yield self._outcome(run, status, run.folder(self.pool).reason)
         if waiting:
             client = workers.client(len(waiting))
             with _heard(client, reached) as topic:
@@ -211,7 +213,7 @@ class Sweep:
                 run.config.name,
                 str(run.folder(self.pool).path.resolve()),
                 topic,
-                key=f"run-{run.name}-{order}",
+                key=f"run-{run.name}-{uuid4().hex}",  # whatever was answered before is not meant
                 pure=False,
                 priority=-order,
             )
