@@ -35,7 +35,7 @@ from neurosim.files import whole
 RATE = "rule.learning_rate"
 UNLUCKY = own_parts.UNLUCKY
 LOG = 'training.measures=["own_parts:log"]'
-EPOCHS = 40
+EPOCHS = 120
 LONG = (LOG, f"training.epochs={EPOCHS}")  # some seconds
 GRID = {"product": {RATE: [1e-3, 1e-4]}, "seeds": [4, 3]}
 CODE = "from neurosim.cli import main; main()"
