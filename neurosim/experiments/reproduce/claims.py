@@ -13,6 +13,16 @@ from neurosim.experiments.reproduce.spec import Claim
 Scores = Mapping[str, Mapping[int, float]]
 """By method, a score of every seed; infinite where a run came to no result."""
 
+WORDS = {
+    "test_mse": "",
+    "train_mse": "training error: ",
+    "missed": "part of the symbols missed: ",
+    "s_covariance": "covariance: ",
+    "us_per_step": "µs a step: ",
+    "mb": "MB: ",
+}
+"""What a score is called; the test error needs no name."""
+
 HOLDS, UNCLEAR, DIFFERS = "holds", "not clear", "differs"
 
 
@@ -74,7 +84,7 @@ def _worse(claim: Claim, left: str, right: str, scores: Scores) -> Finding:
     elif seeds and losses == len(seeds):
         verdict = DIFFERS
     on = f"worse on {wins} of {len(seeds)} seeds"
-    return Finding(claim, verdict, f"{_pair(left, right, scores)}; {on}")
+    return Finding(claim, verdict, f"{WORDS[claim.score]}{_pair(left, right, scores)}; {on}")
 
 
 def _level(claim: Claim, left: str, right: str, scores: Scores) -> Finding:
@@ -82,7 +92,7 @@ def _level(claim: Claim, left: str, right: str, scores: Scores) -> Finding:
     lost = sum(math.isinf(v) for v in scores[left].values())
     ratio = a / b if b else math.inf
     verdict = HOLDS if 1 / claim.within <= ratio <= claim.within and not lost else DIFFERS
-    return Finding(claim, verdict, _pair(left, right, scores))
+    return Finding(claim, verdict, f"{WORDS[claim.score]}{_pair(left, right, scores)}")
 
 
 def _pair(left: str, right: str, scores: Scores) -> str:

@@ -83,6 +83,12 @@ def best(data: Data) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _cell(of: Any) -> str:
+    if not np.isfinite(of["recall"]):
+        return "diverged with every rate"
+    return f"{of['recall']:.2f} ({of['test_mse']:.3g}; {of['rate']:g}{'*' * bool(of['edge'])})"
+
+
 def tell(data: Data) -> list[str]:
     """The numbers of panel c."""
     found = best(data)
@@ -98,10 +104,6 @@ def tell(data: Data) -> list[str]:
     lines += ["|---" * (len(noises) + 2) + "|"]
     for (method, length), of in found.groupby([METHOD, LENGTH]):
         cells = {row[NOISE]: row for _, row in of.iterrows()}
-        said = [
-            f"{cells[n]['recall']:.2f} ({cells[n]['test_mse']:.3g}; {cells[n]['rate']:g}"
-            f"{'*' * bool(cells[n]['edge'])})"
-            for n in noises
-        ]
+        said = [_cell(cells[noise]) for noise in noises]
         lines.append(f"| {method} | {length:g} | {' | '.join(said)} |")
     return [*lines, "", "Recall by chance is 0.125."]

@@ -40,7 +40,9 @@ class Claim(_Strict):
     level: list[str] = Field(default_factory=list)
     to: list[str] = Field(default_factory=list)
     within: float = 1.25
-    score: str = "test_mse"
+    score: Literal["test_mse", "train_mse", "missed", "s_covariance", "us_per_step", "mb"] = (
+        "test_mse"
+    )
 
 
 class Scale(_Strict):
