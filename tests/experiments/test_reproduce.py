@@ -160,6 +160,13 @@ def test_level_is_within_a_factor(a, within, verdict):
     assert judged(claim, a=a, b=[1.0, 1.0]) == [verdict]
 
 
+def test_worse_by_less_than_is_claimed_is_not_what_is_claimed():
+    claim = {"says": "a is twice as bad as b", "worse": ["a"], "than": ["b"], "by": 2.0}
+    assert judged(claim, a=[3.0, 3.0], b=[1.0, 1.0]) == [HOLDS]
+    assert judged(claim, a=[1.9, 1.9], b=[1.0, 1.0]) == [DIFFERS]
+    assert judged(claim, a=[math.inf, math.inf], b=[1.0, 1.0]) == [HOLDS]
+
+
 def test_a_claim_is_about_every_pair_that_was_run():
     claim = {"says": "", "worse": ["a", "b"], "than": ["c", "d", "not run"]}
     scores = {name: [value, value] for name, value in zip("abcd", (4, 3, 2, 1), strict=True)}

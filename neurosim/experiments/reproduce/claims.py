@@ -59,8 +59,9 @@ def judge(claims: Iterable[Claim], scores: Mapping[str, Scores]) -> list[Finding
 
     Notes
     -----
-    "Worse" holds if it is so on every seed, differs if it is not so on any, and is not clear
-    otherwise. "Level" holds if the means are within the claim's factor.
+    "Worse" holds if it is so on every seed, and by the claim's factor on average; differs if it is
+    not so on any, or by less; and is not clear otherwise. "Level" holds if the means are within the
+    claim's factor.
     """
     found = []
     for claim in claims:
@@ -79,8 +80,10 @@ def _worse(claim: Claim, left: str, right: str, scores: Scores) -> Finding:
     wins = sum(scores[left][s] > scores[right][s] for s in seeds)
     losses = sum(scores[left][s] < scores[right][s] for s in seeds)
     verdict = UNCLEAR
+    a, b = (_mean(scores[name]) for name in (left, right))
     if seeds and wins == len(seeds):
-        verdict = HOLDS
+        # Worse, but not by as much as is claimed, is not what is claimed.
+        verdict = HOLDS if not math.isfinite(a) or a >= claim.by * b else DIFFERS
     elif seeds and losses == len(seeds):
         verdict = DIFFERS
     on = f"worse on {wins} of {len(seeds)} seeds"

@@ -87,7 +87,7 @@ HEADS = {
 
 def _limits(plan: Reproduction) -> list[str]:
     words = [*plan.file.limits]
-    if plan.scale == "small":
+    if plan.scale == "small" and plan.file.panels != "costs":
         words.insert(0, f"Not the paper's size: {plan.common.words}. Orders, not values, compare.")
     if plan.changes:
         said = ", ".join(f"{key} = {value}" for key, value in plan.changes.items())

@@ -30,13 +30,14 @@ class _Strict(BaseModel):
 class Claim(_Strict):
     """A statement of the paper's, in a form that numbers can contradict.
 
-    Either: each of `worse` has a higher error than each of `than`. Or: each of `level` is level
-    with `to`, within the factor `within`.
+    Either: each of `worse` has a higher error than each of `than`, by the factor `by` or more. Or:
+    each of `level` is level with `to`, within the factor `within`.
     """
 
     says: str
     worse: list[str] = Field(default_factory=list)
     than: list[str] = Field(default_factory=list)
+    by: float = 1.0
     level: list[str] = Field(default_factory=list)
     to: list[str] = Field(default_factory=list)
     within: float = 1.25
