@@ -73,7 +73,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def own(installed: Path) -> Path:
     """The same, and the folder of its traces, without those of earlier tests."""
-    for name in ("log", "died", "mended"):
+    for name in ("log", "died", "mended", "hold"):
         (installed / name).unlink(missing_ok=True)
     return installed
 

@@ -443,9 +443,11 @@ def test_all_processes_killed_in_the_middle_change_nothing(straight, workers, gr
         if before:
             return
         before.extend(workers.client(2).run(os.getpid).values())
-        done = [run for run in grid if run.folder(tmp_path / POOL).result.exists()]
-        assert len(done) < len(grid)
-        assert len(epochs_kept(tmp_path)) > len(done), "some run is under way"
+        deadline, done = time.monotonic() + 60, grid
+        while not len(done) < len(epochs_kept(tmp_path)):  # until some run is under way
+            done = [run for run in grid if run.folder(tmp_path / POOL).result.exists()]
+            assert len(done) < len(grid)
+            assert time.monotonic() < deadline
         for pid in before:
             os.kill(pid, signal.SIGKILL)
 
@@ -500,11 +502,11 @@ def test_a_process_that_comes_back_late_is_not_given_up(patient, own):
 def test_a_sweep_stopped_and_repeated_equals_one_that_was_not(straight, own, tmp_path):
     command = ["sweep", TINY, *options(*LONG), "--over", f"{RATE}=1e-3,1e-4", "--seeds", "4,3"]
     command += ["--out", tmp_path, "--jobs", 2]
-    for how in (signal.SIGKILL, signal.SIGINT):
-        before = sum(epochs_kept(tmp_path))
+    for epoch, how in ((10, signal.SIGKILL), (20, signal.SIGINT)):
+        (own / "hold").write_text(str(epoch * 40))
         process = start(*command)
         deadline = time.monotonic() + 120
-        while sum(epochs_kept(tmp_path)) < before + 4:
+        while max(epochs_kept(tmp_path), default=0) < epoch - 2:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -513,12 +515,14 @@ def test_a_sweep_stopped_and_repeated_equals_one_that_was_not(straight, own, tmp
             os.killpg(process.pid, how)  # as a terminal does: its workers hear it as well
         else:
             process.send_signal(how)
+            (own / "hold").unlink()
         _, err = process.communicate(timeout=60)
         if how == signal.SIGINT:
             assert process.returncode == 130, err
             assert f"what is done is kept in {tmp_path}; to go on, repeat the command" in err
             assert "Traceback" not in err
             assert "unfinished" in set(load_results(tmp_path)["status"])
+        (own / "hold").unlink(missing_ok=True)
         assert sum(epochs_kept(tmp_path)) < 4 * EPOCHS
         assert len(children) >= 2
         assert not psutil.wait_procs(children, timeout=30)[1], "no process is left behind"
