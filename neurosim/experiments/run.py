@@ -86,7 +86,7 @@ class Experiment:
 
     def run(
         self,
-        resume: bool = False,
+        resume: bool | None = False,
         progress: bool = True,
         on_epoch: Callable[[History], None] | None = None,
     ) -> Result:
@@ -94,10 +94,11 @@ class Experiment:
 
         Parameters
         ----------
-        resume : bool
+        resume : bool or None
             Go on with the run that the folder holds: the numbers at the end equal
             those of a run that was never interrupted. A finished run of the same
-            config is not repeated either way, only summed up again.
+            config is not repeated either way, only summed up again. None: go on if
+            there is a run, and begin one if not.
         progress : bool
             Whether to show a progress bar.
         on_epoch : callable, optional
@@ -120,12 +121,14 @@ class Experiment:
         """
         # One thread: the matrices are small, and two threads that wait for each other are slower.
         with threadpool_limits(limits=1):
-            # A run that is here already is not repeated: there is nothing left to train.
-            resume = resume or self.folder.finished(self.config)
-            self._refuse(resume)
+            if resume is not None:
+                # A run that is here already is not repeated: there is nothing left to train.
+                resume = resume or self.folder.finished(self.config)
+                self._refuse(resume)
             data = data_digest(self.config.shown)  # if there are none, no folder is made
-            with self.folder.locked():
-                self._refuse(resume)  # somebody may have come first
+            with self.folder.locked():  # only now it is certain what is there
+                resume = self.folder.config.is_file() if resume is None else resume
+                self._refuse(resume)
                 return self._run(resume, data, progress, on_epoch)
 
     def _refuse(self, resume: bool) -> None:

@@ -111,7 +111,7 @@ def carry_out(
             return status, kept.reason
         experiment = Experiment(config, folder, draw=False)
         tell = None if topic is None else _teller(topic, kept.path.name)
-        experiment.run(kept.config.is_file(), False, tell)
+        experiment.run(resume=None, progress=False, on_epoch=tell)
     except BusyError as error:
         return BUSY, str(error)
     except DivergenceError as error:
