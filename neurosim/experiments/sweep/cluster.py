@@ -15,6 +15,7 @@ from neurosim.experiments.environment import cores
 if TYPE_CHECKING:
     from distributed import Client
 
+AGAIN = 3  # times that a run is started again whose process died
 PATIENCE = 30  # how long to wait for a scheduler elsewhere [s]
 
 
@@ -51,6 +52,7 @@ def workers(
             {
                 # A worker that dies takes down what it has: as little as can be waits there.
                 "distributed.scheduler.worker-saturation": 1.0,
+                "distributed.scheduler.allowed-failures": AGAIN,
                 "distributed.comm.timeouts.connect": f"{PATIENCE}s",
                 # One that died is being started again, however long that takes on a busy machine.
                 "distributed.deploy.lost-worker-timeout": "1 hour",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,8 +149,3 @@ def _done(folder: Folder, config: Config) -> str | None:
     if folder.diverged(config):
         return DIVERGED
     return None
-
-
-def by_name(found: Iterable[Run]) -> dict[str, Run]:
-    """Runs by their names."""
-    return {run.name: run for run in found}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,13 +15,11 @@ from neurosim.errors import InputError
 from neurosim.experiments.environment import cores
 from neurosim.experiments.folder import data_digest
 from neurosim.experiments.sweep import results
-from neurosim.experiments.sweep.cluster import workers
+from neurosim.experiments.sweep.cluster import AGAIN, workers
 from neurosim.experiments.sweep.runs import BUSY, FAILED, FINISHED, Run, carry_out, done
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-
-TRIES = 3  # a run whose worker dies is started again so many times
 
 
 @dataclass(frozen=True)
@@ -97,14 +94,9 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._open is not None:
-            self._open.__exit__(kind, error, trace)
+            self._open.__exit__(*error)
 
 
 class Sweep:
@@ -239,7 +231,7 @@ class Sweep:
         try:
             status, reason = future.result()
         except KilledWorker:
-            reason = f"its process died {TRIES + 1} times (killed, or out of memory)"
+            reason = f"its process died {AGAIN + 1} times (killed, or out of memory)"
             run.folder(self.pool).give_up(run.config, FAILED, reason)
             return FAILED, reason
         return status, reason
