@@ -136,6 +136,14 @@ class Simulator:
         """Steps run so far. It counts the noise: no two steps share a draw."""
         return self._step
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of weights, activities, traces and all else the engine keeps [bytes].
+
+        The most it was so far. Data, and the record that a run gives, are not in it.
+        """
+        return self._engine.nbytes
+
     def __repr__(self) -> str:
         sizes = "-".join(str(p.size) for p in self.network.populations)
         return (

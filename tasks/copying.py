@@ -30,8 +30,8 @@ class Copying(Task):
     Parameters
     ----------
     length : int
-        Symbols a sequence, 1 or more. [1]_ has 100, with a delay of 10 and a batch of 1, which a
-        network of this kind cannot solve: its recall stays at `chance`.
+        Symbols a sequence, 1 or more. [1]_ has 100, with a delay of 10 and a batch of 1. A network
+        as it starts in [1]_ stays near `chance` there; an orthogonal R remembers them.
     delay : int
         Steps to wait, 0 or more.
     batch : int

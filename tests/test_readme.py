@@ -11,18 +11,20 @@ README = (ROOT / "README.md").read_text()
 USE, RULE, CHIP = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_example_runs(tmp_path, monkeypatch):
+def test_the_example_is_ten_lines_and_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    smaller = {"1000": "20", "steps=5000": "steps=60", "epochs=50": "epochs=2"}
+    assert len([line for line in USE.splitlines() if line]) == 10
+    smaller = {"n_inputs, 100": "n_inputs, 20", "steps=1000": "steps=60", "epochs=50": "epochs=2"}
     code = USE
     for large, small in smaller.items():
         assert large in code
         code = code.replace(large, small)
     names = {}
     exec(code, names)
-    assert names["record"].loss.shape == names["record"].reward["R"].shape == (60, 10)
     assert set(names["sim"].weights) == {"A", "R", "B", "D"}
     assert len(names["history"].frame) == 3  # before training, and two epochs
+    assert "persistence" in capsys.readouterr().out
+    assert ns.Simulator.load("danp.npz").step == names["sim"].step
     exec(CHIP, names)
     assert names["sim"].substrate.assumed == names["chip"].assumed
     assert {"drift_nu", "act_noise", "stuck_fraction", "reward_delay"} <= set(names["chip"].assumed)

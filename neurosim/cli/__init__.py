@@ -1,4 +1,4 @@
-"""The command line: ``neurosim run | sweep | tune | compare | reproduce | align | list | ...``."""
+"""The command line: ``neurosim run | sweep | tune | compare | reproduce | report | ...``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 from neurosim.cli.app import app
 
-from neurosim.cli import listing, measuring, reproducing, running, sweeping  # isort: skip
+from neurosim.cli import listing, measuring, reporting, reproducing, running, sweeping  # isort: skip
 from neurosim.errors import NeurosimError
 
-__all__ = ["app", "listing", "main", "measuring", "reproducing", "running", "sweeping"]
+__all__ = ["app", "listing", "main", "measuring", "reporting", "reproducing", "running", "sweeping"]
 
 
 def main() -> None:

@@ -145,6 +145,14 @@ class CpuEngine(Engine):
             found |= self._silicon.past(p.name, self._units(p.name))
         return found | self._silicon.line() | self.ages()
 
+    @property
+    def nbytes(self) -> int:
+        pieces: dict[int, int] = {}
+        for values in self._memory:  # some are the same: each piece of memory counts once
+            at = values.__array_interface__["data"][0]
+            pieces[at] = max(pieces.get(at, 0), values.nbytes)
+        return sum(pieces.values())
+
     def _kept(self) -> tuple[str, ...]:
         return ("x", "s", "telegraph") if self.plan.substrate.act_telegraph else ("x", "s")
 

@@ -100,6 +100,11 @@ class Engine(ABC):
     def set_state(self, state: dict[str, Any]) -> None:
         """Overwrite what `state` gives."""
 
+    @property
+    def nbytes(self) -> int:
+        """Most bytes that its arrays took so far; of an engine without, weights and state."""
+        return sum(values.nbytes for values in (*self.weights().values(), *self.state().values()))
+
     @abstractmethod
     def observe(self, name: str, variable: str, pass_: int) -> NDArray[np.float32]:
         """Look at a state after the last step; `VARIABLES` lists them.

@@ -91,6 +91,7 @@ class RefereeEngine(Engine):
             if p.neuron == One():
                 self._seen[p.name, "x"] = self._seen[p.name, "s"] = self._zeros(1) + 1
         self._online = plan.learns and rule.schedule == "online"
+        self._most = 0
         self._past = self._room(rule.truncate) if self._online else None
 
     def _zeros(self, size: int, *steps: int) -> NDArray[np.float32]:
@@ -99,7 +100,15 @@ class RefereeEngine(Engine):
     def _room(self, steps: int) -> Past:
         n_in, n, n_out = (p.size for p in self._acting)
         trace = Trace(self._zeros(n_in, steps), self._zeros(n, steps), self._zeros(n, steps + 1))
-        return Past(trace, self._zeros(n_out, steps), slides=self._online)
+        error = self._zeros(n_out, steps)
+        self._most = max(self._most, error.nbytes + sum(v.nbytes for v in vars(trace).values()))
+        return Past(trace, error, slides=self._online)
+
+    @property
+    def nbytes(self) -> int:
+        kept = self.weights().values(), self._optimiser.state().values()
+        now = sum(values.nbytes for some in kept for values in some)
+        return now + self._x.nbytes + self._s.nbytes + self._most
 
     def _rates(self) -> dict[str, float]:
         given = self.plan.rule.learning_rate

@@ -19,6 +19,17 @@ RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
 RIDGE = "ridge readout of the untrained network"
 DELTA = "readout-only delta rule"
 
+# What they are, for readers of a table; those of a task of your own may not be among them.
+MEANING = {
+    "mean": "always the mean of the training targets",
+    "persistence": "everything stays as it is now",
+    "ignores its input": "knows the step but not the symbols: the best that needs no memory",
+    "ridge": "linear regression on the inputs of the same step",
+    "ridge on lags": "linear regression on the inputs of the last 24 steps",
+    RIDGE: "linear regression on what its neurons send",
+    DELTA: "the same network, only its readout learns, by its exact gradient, online",
+}
+
 
 def compute(task: Any, untrained: Simulator, epochs: int) -> pd.DataFrame:
     """Compute every baseline on the task's own split.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
@@ -19,6 +21,14 @@ from neurosim.training import History
 TARGET, TRAIN, AFTER, FAINT = "0.15", "tab:orange", "tab:blue", "0.6"
 STRETCH = 400  # steps of a series that can still be told apart in a figure
 SEQUENCES = 6  # short sequences side by side
+NARROW_STRETCH, NARROW_SEQUENCES = 150, 2  # on a narrow page
+
+
+def new(width: float, height: float) -> Figure:
+    """An empty figure; without pyplot there is no global state, and no window is looked for."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -27,25 +37,54 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=150)
 
 
-def learning_curve(history: History, baselines: pd.Series) -> Figure:
+def learning_curve(history: History, baselines: pd.Series, narrow: bool = False) -> Figure:
     """Train and test error over epochs, with a line for every baseline's test error."""
-    figure = _figure(8.0, 4.8)
+    figure = new(4.4, 5.4) if narrow else new(8.0, 4.8)
     ax = figure.add_subplot()
     frame = history.frame
     ax.plot(frame["epoch"], frame["train_mse"], color=TRAIN, label="train, while learning")
     ax.plot(frame["epoch"], frame["test_mse"], color=AFTER, label="test")
+    errors_over_epochs(ax, frame[["train_mse", "test_mse"]].to_numpy(), baselines, history.epoch)
+    if narrow:
+        ax.set_title("Error over training; dashed: baselines", loc="left", fontsize=10)
+    else:
+        ax.set_title("Error over training, and what baselines reach on the test", loc="left")
+    legend(figure, ax, baselines, narrow)
+    return figure
+
+
+def errors_over_epochs(ax: Axes, curves: NDArray[Any], baselines: pd.Series, epochs: int) -> None:
+    """Set axes for curves of errors, with a line for every baseline."""
     ax.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
-    ax.set_xlim(0, max(1, history.epoch))
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.set_ylim(*_limits(frame[["train_mse", "test_mse"]].to_numpy(), baselines.to_numpy()))
+    ax.set_xlim(0, max(1, epochs))
+    ax.set_ylim(*_limits(curves, baselines.to_numpy()))
+    plain_numbers(ax)
     for error in baselines:
         ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
-    ax.set_title("Error over training, and what baselines reach on the test", loc="left")
-    figure.legend(loc="outside lower left", ncols=2, frameon=False)
-    name_lines(ax, baselines)
-    return figure
+
+
+def plain_numbers(ax: Axes) -> None:
+    """Mark a logarithmic y-axis by numbers without powers of ten, some even if it is short."""
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 8 * low else MaxNLocator(5))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def legend(figure: Figure, ax: Axes, baselines: pd.Series, narrow: bool) -> None:
+    """Name curves below the axes; baselines at their lines, or, on a narrow page, by letters."""
+    handles, labels = ax.get_legend_handles_labels()
+    if not narrow:
+        figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False)
+        name_lines(ax, baselines)
+        return
+    letters = pd.Series(dict(zip(string.ascii_lowercase, baselines.sort_values(), strict=False)))
+    name_lines(ax, letters)
+    names = baselines.sort_values().index
+    labels += [f"{key}  {name}" for key, name in zip(letters.index, names, strict=False)]
+    dashes = Line2D([], [], color=FAINT, linewidth=0.8, linestyle="--")
+    handles += [dashes] * (len(labels) - len(handles))
+    figure.legend(handles, labels, loc="outside lower left", ncols=1, frameon=False, fontsize=9)
 
 
 def _limits(curves: NDArray[Any], baselines: NDArray[Any]) -> tuple[float, float]:
@@ -102,7 +141,9 @@ def _apart(heights: NDArray[Any], room: float) -> NDArray[Any]:
     return places
 
 
-def predictions(task: Any, before: NDArray[Any], after: NDArray[Any]) -> Figure:
+def predictions(
+    task: Any, before: NDArray[Any], after: NDArray[Any], narrow: bool = False
+) -> Figure:
     """What was asked for on the first test series, and what the network answers.
 
     Parameters
@@ -110,10 +151,19 @@ def predictions(task: Any, before: NDArray[Any], after: NDArray[Any]) -> Figure:
     task : task
     before, after : ndarray, (T, series, n_targets)
         Outputs on the test series of the untrained and of the trained network.
+    narrow : bool
+        Whether the figure is for a narrow page.
     """
     targets = task.test()[1]
     several = targets.shape[2] > 1
-    figure = _figure(9.0, 5.6 if several else 4.2)
+    if narrow:
+        figure = new(4.4, 4.8)
+        if several:
+            _images(figure, task, targets, before, after, "", NARROW_SEQUENCES)
+        else:
+            _lines(figure, task, before, targets, after, "", NARROW_STRETCH, columns=1)
+        return figure
+    figure = new(9.0, 5.6 if several else 4.2)
     name = type(task).__name__
     if several:
         title = f"{name}: what was asked for and what the network answers"
@@ -157,7 +207,8 @@ def _lines(
     after: Any,
     title: str,
     stretch: int,
-    pieces: int,
+    pieces: int = 0,
+    columns: int = 3,
 ) -> None:
     convert = getattr(task, "to_fahrenheit", lambda values: values)
     steps = np.arange(min(stretch, len(targets)))
@@ -178,12 +229,20 @@ def _lines(
     ax.set_ylabel(f"temperature{ahead} [°F]" if weather else task.target_names[0])
     ax.set_xlim(0, len(steps) - 1)
     ax.set_title(title, loc="left")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
 
 
-def _images(figure: Any, task: Any, targets: Any, before: Any, after: Any, title: str) -> None:
+def _images(
+    figure: Any,
+    task: Any,
+    targets: Any,
+    before: Any,
+    after: Any,
+    title: str,
+    most: int = SEQUENCES,
+) -> None:
     steps = len(targets)
-    shown = max(1, min(SEQUENCES, targets.shape[1], STRETCH // steps))
+    shown = max(1, min(most, targets.shape[1], STRETCH // steps))
     rows = figure.subplots(3, 1, sharex=True)
     for ax, values, words in zip(
         rows, (targets, before, after), ("target", "before training", "after training"), strict=True
@@ -195,13 +254,8 @@ def _images(figure: Any, task: Any, targets: Any, before: Any, after: Any, title
         ax.set_title(words, loc="left", fontsize=10)
         ax.set_ylabel("channel")
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    rows[-1].set_xlabel(f"step ({shown} test sequences of {steps} steps, one after the other)")
+    sequences = f"{shown} test sequence{'s' * (shown > 1)} of {steps} steps"
+    rows[-1].set_xlabel(f"step ({sequences}{', one after the other' * (shown > 1)})")
     figure.colorbar(drawn, ax=rows, label="output", shrink=0.8)
-    figure.suptitle(title)
-
-
-def _figure(width: float, height: float) -> Figure:
-    # Without pyplot: no global state, and no window system is looked for.
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    if title:
+        figure.suptitle(title)

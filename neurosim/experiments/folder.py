@@ -141,9 +141,19 @@ class Folder:
             )
 
     @property
+    def numbers(self) -> dict[str, Any]:
+        """What the result says; nothing if there is none."""
+        return _read(self.result)
+
+    @property
+    def given_up(self) -> dict[str, Any]:
+        """Why there is no result: ``status`` and ``reason``; nothing if there is one."""
+        return _read(self.failure)
+
+    @property
     def reason(self) -> str:
-        """Why there is no result; nothing if there is one."""
-        return str(_read(self.failure).get("reason", ""))
+        """The reason alone."""
+        return str(self.given_up.get("reason", ""))
 
     def refuse_empty(self) -> None:
         """Raise `InputError` unless there is a run to go on with."""
@@ -152,11 +162,11 @@ class Folder:
 
     def finished(self, config: Config) -> bool:
         """Whether this very run is here already, all its epochs done."""
-        return _is_of(_read(self.result), config)
+        return _is_of(self.numbers, config)
 
     def diverged(self, config: Config) -> bool:
         """Whether this very run was here already and blew up, as it would again."""
-        kept = _read(self.failure)
+        kept = self.given_up
         return _is_of(kept, config) and kept["status"] == "diverged"
 
     def resume(self, config: Config, data: str, threads: int = 1) -> tuple[Simulator, History]:
@@ -173,7 +183,7 @@ class Folder:
         for left in self.path.rglob(".*.part"):  # by a process that was killed
             left.unlink(missing_ok=True)
         self._compare(config)
-        history = self._history()
+        history = self.read_history()
         if not self.checkpoint.is_file():
             if len(history) > 1:
                 raise CheckpointError(
@@ -198,15 +208,24 @@ class Folder:
                 f"{self.history}: must have rows for epochs 0 to {epoch}, which the checkpoint "
                 f"is of; it has {len(history)} rows"
             )
+        return self.simulator(config, threads), History(history.rows[: epoch + 1])
+
+    def simulator(self, config: Config, threads: int = 1) -> Simulator:
+        """Read the simulator as it was after the last whole epoch.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint is missing or damaged.
+        """
         known = [type(config.rule), type(config.decorrelation)]
         known += [type(p.neuron) for p in config.simulator().network.populations]
         try:
-            sim = Simulator.load(self.checkpoint, threads=threads, known=known)
+            return Simulator.load(self.checkpoint, threads=threads, known=known)
         except CheckpointError:
             raise
         except ValueError as error:
             raise CheckpointError(f"{self.checkpoint}: damaged ({error})") from error
-        return sim, History(history.rows[: epoch + 1])
 
     def _compare(self, config: Config) -> None:
         try:
@@ -224,7 +243,14 @@ class Folder:
                 f"and only grow):\n" + "\n".join(lines)
             )
 
-    def _history(self) -> History:
+    def read_history(self) -> History:
+        """Read what was measured so far; nothing if nothing was.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is damaged.
+        """
         if not self.history.is_file():
             return History()
         try:

@@ -17,10 +17,9 @@ from neurosim.errors import DivergenceError
 from neurosim.experiments import baselines, figures, measures, summary
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest, write_text
+from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.simulator import Simulator
 from neurosim.training import History, judged, train
-
-BEFORE, AFTER = "network, before training", "network, after training"
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,15 @@ class Result:
     history : History
     seconds_per_step : float
         Of learning.
+    memory : int
+        That the simulator took [bytes]; see `Simulator.nbytes`.
     folder : Path
     """
 
     table: pd.DataFrame
     history: History
     seconds_per_step: float
+    memory: int
     folder: Path
 
     @property
@@ -188,7 +190,8 @@ class Experiment:
         if config.baselines.enabled:
             epochs = min(config.training.epochs, config.baselines.readout_epochs)
             table = pd.concat([table, baselines.compute(task, untrained, epochs)])
-        result = Result(table.rename_axis("who"), history, _pace(history), folder.path)
+        table = table.rename_axis("who")
+        result = Result(table, history, pace(history), sim.nbytes, folder.path)
         if self.draw:
             rivals = table.drop([BEFORE, AFTER])["test_mse"]
             curve = figures.learning_curve(history, rivals)
@@ -200,7 +203,7 @@ class Experiment:
         return result
 
 
-def _pace(history: History) -> float:
+def pace(history: History) -> float:
     """Seconds a learning step took: the median over epochs, which a busy moment leaves alone."""
     rows = [row for row in history.rows if row["steps"]]
     return float(np.median([row["seconds"] / row["steps"] for row in rows])) if rows else math.nan
@@ -216,6 +219,7 @@ def _numbers(config: Config, result: Result) -> dict[str, Any]:
         "data": data_digest(config.shown),
         "last_epoch": last,
         "seconds_per_step": result.seconds_per_step,
+        "memory": result.memory,
         # JSON knows no "not a number": what a baseline has no value for is left out.
         "table": {
             str(who): {key: value for key, value in row.items() if value == value}

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from neurosim.experiments import environment
+from neurosim.experiments.baselines import MEANING
+from neurosim.experiments.markdown import block
+from neurosim.experiments.markdown import table as markdown_table
 from neurosim.substrate.words import explanation
+from neurosim.training import COUNTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,22 +19,30 @@ if TYPE_CHECKING:
     from neurosim.experiments.config import Config
     from neurosim.experiments.run import Result
 
+BEFORE, AFTER = "network, before training", "network, after training"
+
 
 def verdict(result: Result) -> str:
     """Say which baselines the network beat on the test, and which beat it."""
-    if not result.beaten and not result.not_beaten:
+    return verdict_of(result.beaten, result.not_beaten)
+
+
+def verdict_of(beaten: list[str], not_beaten: list[str]) -> str:
+    """Say it of baselines by their names."""
+    if not beaten and not not_beaten:
         return "No baselines were computed, so nothing is said about how good this is."
-    beaten, others = (" · ".join(names) for names in (result.beaten, result.not_beaten))
-    if not beaten:
-        return f"On the test, the trained network beat no baseline. Better than it: {others}."
-    if not others:
-        return f"On the test, the trained network beat every baseline: {beaten}."
-    return f"On the test, the trained network beat: {beaten}. It did not beat: {others}."
+    won, lost = (" · ".join(names) for names in (beaten, not_beaten))
+    if not won:
+        return f"On the test, the trained network beat no baseline. Better than it: {lost}."
+    if not lost:
+        return f"On the test, the trained network beat every baseline: {won}."
+    return f"On the test, the trained network beat: {won}. It did not beat: {lost}."
 
 
 def score_columns(table: pd.DataFrame) -> list[str]:
-    """Columns with numbers, the errors first."""
-    return [name for name in table.columns if name != "note"]
+    """Columns with numbers: those of the test, then those of training."""
+    columns = [name for name in table.columns if name != "note"]
+    return sorted(columns, key=lambda name: name.startswith("train"))
 
 
 def number(value: Any) -> str:
@@ -46,27 +58,13 @@ def budget(rule: Any) -> str:
 
 def markdown(config: Config, result: Result) -> str:
     """Write the page."""
-    table, history = result.table, result.history
-    columns = score_columns(table)
-    notes = table.get("note")
-    lines = [f"# {config.name}", "", verdict(result), ""]
-    heads = [name.replace("_", " ").replace("mse", "MSE") for name in columns]
-    lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(columns)]
-    for who, row in table.iterrows():
-        cells = " | ".join(number(row[name]) for name in columns)
-        lines.append(f"| {who} | {cells} |")
-    lines += [
-        "",
-        "MSE: mean squared error over steps, series and outputs, in the task's own units.",
-    ]
-    if config.training.held_out:
-        lines.append("Judged by training data that were held out, not by the test.")
+    history = result.history
+    lines = [f"# {config.name}", "", verdict(result), "", *scores(config, result.table)]
     if history.epoch:
         online = number(history.last["train_mse"])
         lines.append(f"While it was still learning, in the last epoch: train MSE {online}.")
-    if notes is not None:
-        lines += ["", *(f"- {who}: {note}" for who, note in notes.dropna().items())]
     lines += [
+        *notes(result.table),
         "",
         "## Cost",
         "",
@@ -74,23 +72,68 @@ def markdown(config: Config, result: Result) -> str:
         f"{result.seconds_per_step * 1e3:.3g} ms a step while learning "
         f"({config.training.batch} replicas side by side, engine {config.training.engine}).",
     ]
-    for name in ("events", "synaptic_operations", "weight_writes"):
+    for name in COUNTS:
         lines.append(f"- {name.replace('_', ' ')} a step: {history.last[name]:,.0f}")
+    lines.append(f"- memory of the simulator: {result.memory / 1e6:.3g} MB")
     if config.substrate.assumed:
-        words = explanation(config.substrate, config.rule).splitlines()
-        lines += ["", "## What the chip is assumed to do", "", *(f"- {line}" for line in words)]
-    lines += ["", "## What the rule has to know", "", "```", budget(config.rule)]
-    if config.decorrelation is not None:
-        lines.append(budget(config.decorrelation))
-    lines += ["```", "", "## Settings", ""]
+        lines += ["", "## What the chip is assumed to do", "", *chip(config)]
+    lines += ["", "## What the rule has to know", "", *budgets(config)]
+    lines += ["", "## Settings", "", *settings(config)]
+    lines += ["", "## Versions", "", versions(environment.describe())]
+    return "\n".join(lines) + "\n"
+
+
+def scores(config: Config, table: pd.DataFrame) -> list[str]:
+    """Write the scores of the network and the baselines."""
+    columns = score_columns(table)
+    heads = [name.replace("_", " ").replace("mse", "MSE") for name in columns]
+    rows = []
+    for who, row in table.iterrows():
+        cells = [str(who), *(number(row[name]) for name in columns)]
+        rows.append([f"**{cell}**" if who == AFTER and cell else cell for cell in cells])
+    lines = markdown_table(["", *heads], rows)
+    lines += [
+        "",
+        "MSE: mean squared error over steps, series and outputs, in the task's own units.",
+    ]
+    if config.training.held_out:
+        lines.append("Judged by training data that were held out, not by the test.")
+    return lines
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """Say what the baselines are, and how they were chosen."""
+    said = table["note"].dropna() if "note" in table else {}
+    lines = []
+    for who in table.index:
+        words = [MEANING.get(str(who)), said.get(who)]
+        if any(words):
+            lines.append(f"- {who}: {'; '.join(filter(None, words))}")
+    return ["", *lines] if lines else []
+
+
+def chip(config: Config) -> list[str]:
+    """Say what the hardware is assumed to do."""
+    return [f"- {line}" for line in explanation(config.substrate, config.rule).splitlines()]
+
+
+def budgets(config: Config) -> list[str]:
+    """Say what has to be known, and where."""
+    rules = [config.rule, *([config.decorrelation] if config.decorrelation is not None else [])]
+    return block("\n\n".join(map(budget, rules)))
+
+
+def settings(config: Config) -> list[str]:
+    """Write the whole config."""
     source = getattr(config.task, "source", None)
-    if source:
-        lines += [f"Data: {source}.", ""]
-    lines += ["```toml", tomli_w.dumps(config.resolved()).strip(), "```", "", "## Versions", ""]
-    used = environment.describe()
+    lines = [f"Data: {source}.", ""] if source else []
+    return lines + block(tomli_w.dumps(config.resolved()), "toml")
+
+
+def versions(used: dict[str, Any]) -> str:
+    """Say what it ran on."""
     packages = ", ".join(f"{name} {version}" for name, version in used["packages"].items())
-    lines.append(
+    return (
         f"neurosim {used['neurosim']}, Python {used['python']}, {used['system']} "
         f"{used['machine']}, {used['cores']} cores; {packages}."
     )
-    return "\n".join(lines) + "\n"

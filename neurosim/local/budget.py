@@ -71,7 +71,10 @@ class LearningRule:
                 asked[place] = arguments(function, known, cls.__name__)
 
         def told(*places: str) -> tuple[str, ...]:
-            words = {name: cls.knows[place][name] for place in places for name in asked[place]}
+            words: dict[str, str] = {}
+            for place in places:  # what two of them ask for is said once, as the first has it
+                for name in asked[place]:
+                    words.setdefault(name, cls.knows[place][name])
             return tuple(f"{name}: {meaning}" for name, meaning in words.items())
 
         broadcast: list[str] = []
@@ -83,6 +86,8 @@ class LearningRule:
             broadcast += ["error: one number per output and step in each replica, a vector"]
         if asked["feedback_synapse"]:
             broadcast += ["residual: one more number per output, the population's power folded in"]
+        if "feedback" in asked["synapse"] and "feedback" not in asked["neuron"]:
+            asked["neuron"].append("feedback")  # a synapse has it from its neuron
         return Budget(
             rule=cls.__name__,
             teacher=told("reward"),

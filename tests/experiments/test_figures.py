@@ -23,7 +23,7 @@ HISTORY = ns.History(
 def result(**errors):
     errors = {BEFORE: 9.0, AFTER: 2.0} | errors
     table = pd.DataFrame({"test_mse": errors})
-    return Result(table, HISTORY, 0.1, Path("somewhere"))
+    return Result(table, HISTORY, 0.1, 1000, Path("somewhere"))
 
 
 def test_names_of_close_lines_do_not_overlap():

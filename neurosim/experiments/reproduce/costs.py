@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from neurosim.errors import NeurosimError
 from neurosim.experiments import config as configs
+from neurosim.experiments import figures
 from neurosim.experiments.folder import write_text
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, spread
@@ -141,7 +142,7 @@ def one_length(frame: pd.DataFrame) -> pd.DataFrame:
 
 def draw(plan: Reproduction, frame: pd.DataFrame) -> Figure:
     """Time and memory by method; memory and time over the length of the sequence."""
-    figure = panels.new(12.0, 9.5)
+    figure = figures.new(12.0, 9.5)
     upper, lower = figure.subplots(2, 2)
     single = one_length(frame)
     methods = list(dict.fromkeys(single[METHOD]))

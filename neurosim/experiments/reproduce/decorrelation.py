@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from neurosim.experiments import figures
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, Data, spread
 
@@ -15,7 +16,7 @@ MEASURE = "s_covariance"
 
 def draw(data: Data) -> Figure:
     """Covariance per epoch and its spread; error and covariance over the rate."""
-    figure = panels.new(12.0, 9.0)
+    figure = figures.new(12.0, 9.0)
     (per_epoch, spreads), (loss, left) = figure.subplots(2, 2)
     plain = [name for name in data.methods if not _of(data, name)[RATE].notna().any()]
     for name in plain:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from neurosim.experiments.figures import answers
+from neurosim.experiments import figures
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import Data
 
@@ -16,7 +16,7 @@ from neurosim.experiments.reproduce.data import Data
 def draw(data: Data) -> Figure:
     """Panels a: the series and predictions; b: learning curves; c: final errors."""
     shown = [name for name in data.plan.file.shown if data.run_of(name) is not None]
-    figure = panels.new(13.0, 4.2 * 2 + 3.0 * len(shown))
+    figure = figures.new(13.0, 4.2 * 2 + 3.0 * len(shown))
     heights = [3.0] * len(shown) + [4.2, 4.6]
     rows: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
     for row, name in zip(rows, shown, strict=False):
@@ -52,4 +52,4 @@ def _predictions(row: Any, data: Data, name: str) -> None:
         assert outputs is not None
         seen.append(np.asarray(outputs))
     stretch = 2000 if hasattr(task, "to_fahrenheit") else 500  # as in the paper's panels
-    answers(row, task, seen[0], seen[1], f"a  {name}: target and answers", stretch)
+    figures.answers(row, task, seen[0], seen[1], f"a  {name}: target and answers", stretch)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from neurosim.experiments.figures import name_lines
@@ -29,14 +28,7 @@ FAINT = "0.6"
 NEAR = 10.0  # times what is shown: a baseline further off is only named
 
 
-def new(width: float, height: float) -> Figure:
-    """An empty figure; without pyplot there is no global state, and no window is looked for."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save(figure: Figure, folder: Path, name: str = "figure") -> None:
+def save(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG and SVG, each whole or not at all."""
     # Nothing in a file that changes with the day or the machine.
     for suffix, more in ((".png", {"dpi": 130}), (".svg", {"metadata": {"Date": None}})):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurosim.experiments import environment
+from neurosim.experiments import environment, summary
 from neurosim.experiments.reproduce.claims import DIFFERS, HOLDS, UNCLEAR, Finding, Scores
 from neurosim.experiments.reproduce.data import METHOD, Data, spread
 from neurosim.experiments.reproduce.spec import Reproduction
@@ -55,7 +55,7 @@ def markdown(
     lines += [*differences(findings), "", "![figure](figure.png)", "", "## Numbers", "", *numbers]
     lines += ["", "## What this does and does not show", ""]
     lines += [f"- {words}" for words in _limits(plan)]
-    lines += ["", "## Settings", "", *more, "", *_versions()]
+    lines += ["", "## Settings", "", *more, "", *[summary.versions(environment.describe())]]
     return "\n".join(lines) + "\n"
 
 
@@ -198,12 +198,3 @@ def _told(key: str) -> bool:
 def _toml(flat: Mapping[str, Any]) -> list[str]:
     told = {key: value for key, value in flat.items() if _told(key)}
     return ["```", *(f"{key} = {value}" for key, value in told.items()), "```"]
-
-
-def _versions() -> list[str]:
-    used = environment.describe()
-    packages = ", ".join(f"{name} {version}" for name, version in used["packages"].items())
-    return [
-        f"neurosim {used['neurosim']}, Python {used['python']}, {used['system']} "
-        f"{used['machine']}, {used['cores']} cores; {packages}."
-    ]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from neurosim.experiments import figures
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, Data, spread
 
@@ -16,7 +17,7 @@ LENGTH, NOISE, RATE = "task.length", "rule.noise_std", "rule.learning_rate"
 
 def draw(data: Data) -> Figure:
     """Curves and final errors; below, recall over length, a line for each noise."""
-    figure = panels.new(12.0, 9.0)
+    figure = figures.new(12.0, 9.0)
     halves: Any = figure.subfigures(2, 1)
     upper, lower = halves
     plain = [name for name in data.methods if name not in _swept_names(data)]

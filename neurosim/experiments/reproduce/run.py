@@ -26,7 +26,7 @@ from neurosim.experiments.sweep.board import Board
 from neurosim.experiments.sweep.sweep import Sweep, Workers
 from neurosim.files import whole
 
-SUMMARY, TABLE, REPORT = "summary.md", "table.parquet", "report.md"
+SUMMARY, TABLE, FIGURE, REPORT = "summary.md", "table.parquet", "figure", "report.md"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def reproduce(
         numbers = [*report.table(data.without_varied()), "", *numbers]
     text = report.markdown(plan, findings, numbers, report.settings(plan))
     _write(folder, data.tidy(), text)
-    panels.save(draw(data), folder)
+    panels.save(draw(data), folder, FIGURE)
     return Report(plan, folder, findings, text)
 
 
@@ -100,7 +100,7 @@ def _costs(plan: Reproduction, folder: Path, measured: Callable[[int, int], None
     findings = claims.judge(plan.file.claim, costs.scores(frame))
     text = report.markdown(plan, findings, costs.tell(frame), report.settings(plan))
     _write(folder, frame, text)
-    panels.save(costs.draw(plan, frame), folder)
+    panels.save(costs.draw(plan, frame), folder, FIGURE)
     return Report(plan, folder, findings, text)
 
 
@@ -124,7 +124,7 @@ def join(reports: Sequence[Report], out: Path) -> Path:
             f"are not clear, {holds} agree"
         )
     for each in reports:
-        text = each.text.replace("(figure.png)", f"({each.plan.name}/figure.png)")
+        text = each.text.replace(f"({FIGURE}.png)", f"({each.plan.name}/{FIGURE}.png)")
         text = "\n".join(f"#{x}" if x.startswith("#") else x for x in text.splitlines())
         lines += ["", f'<a id="{each.plan.name}"></a>', "", text]
     write_text(out / REPORT, "\n".join(lines) + "\n")

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from neurosim.experiments import figures
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, Data, spread
 
@@ -15,7 +16,7 @@ SIZE = "network.hidden"
 
 def draw(data: Data) -> Figure:
     """Final train and test error over the number of neurons."""
-    figure = panels.new(11.0, 5.2)
+    figure = figures.new(11.0, 5.2)
     for ax, score, words in zip(
         figure.subplots(1, 2, sharey=True),
         ("train_mse", "test_mse"),

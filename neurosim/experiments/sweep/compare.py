@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from neurosim.errors import InputError, nearest
+from neurosim.experiments.baselines import DELTA, RIDGE
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import results
 
+BASELINE = "baseline."
+OF_THE_NETWORK = (RIDGE, DELTA)
 SEEDS = ("training.seed", "network.seed", "task.seed", "substrate.seed")
 
 
@@ -35,10 +38,16 @@ def gather(folders: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
         else:
             raise InputError(f"{folder}: holds neither a run nor a sweep")
     found = [record for frame in frames for record in frame.to_dict("records")] + rows
-    return results.table([{k: v for k, v in row.items() if not _missing(v)} for row in found])
+    return together(found)
 
 
-def _missing(value: Any) -> bool:
+def together(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make one table of runs that need not have the same fields."""
+    return results.table([{k: v for k, v in row.items() if not missing(v)} for row in rows])
+
+
+def missing(value: Any) -> bool:
+    """Whether a cell of a table holds nothing."""
     return value is None or value is pd.NA or value != value
 
 
@@ -111,7 +120,17 @@ def compare(frame: pd.DataFrame, by: Sequence[str] = (), metric: str = "test_mse
 
 
 def baselines(frame: pd.DataFrame) -> pd.Series:
-    """Mean test errors of the baselines that were computed beside the runs, the lowest first."""
-    names = [name for name in frame if str(name).startswith("baseline.")]
-    found = frame[names].mean().dropna().sort_values()
-    return found.rename(lambda name: str(name).removeprefix("baseline."))
+    """Mean test errors of the baselines that were computed beside the runs, the lowest first.
+
+    Where tasks differ, or the networks that a baseline is of, there is one for each.
+    """
+    found: dict[str, float] = {}
+    for column in (name for name in frame if str(name).startswith(BASELINE)):
+        name = str(column).removeprefix(BASELINE)
+        tables = ("task.", "network.") if name in OF_THE_NETWORK else ("task.",)
+        keys = [key for key in varied(frame) if key.startswith(tables)]
+        for values, of in frame.groupby(keys, dropna=False) if keys else [((), frame)]:
+            pairs = zip(keys, values, strict=True)
+            told = [f"{key.rpartition('.')[2]} {value}" for key, value in pairs]
+            found[f"{name} ({', '.join(told)})" if told else name] = of[column].mean()
+    return pd.Series(found, dtype=float).dropna().sort_values()

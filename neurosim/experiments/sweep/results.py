@@ -15,6 +15,7 @@ from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments.config import load
 from neurosim.experiments.folder import Folder, read_table
+from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.experiments.tables import NONE
 from neurosim.files import lock, whole
 
@@ -23,7 +24,6 @@ TABLE = "results.parquet"
 LOCK = ".results.lock"
 WAIT = 600.0  # for another process to finish the table [s]
 
-AFTER, BEFORE = "network, after training", "network, before training"
 COSTS = ("seconds", "seconds_per_step")
 
 

@@ -1,0 +1,26 @@
+"""``neurosim report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurosim.cli.app import app
+
+
+@app.command()
+def report(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...", help="A run's, sweep's or figure's folder; or several, side by side."
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="The file. [default: DIR/report.html]")] = None,
+) -> None:
+    """Write a page for people: one HTML file that needs nothing else."""
+    from neurosim.experiments import report as pages
+
+    print(pages.write(folders, out))

@@ -1,0 +1,62 @@
+"""The page of a figure that was done again, or of several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from neurosim.experiments.report.page import Page, Picture, anchor_of
+from neurosim.experiments.reproduce.report import HEADS
+from neurosim.experiments.reproduce.run import FIGURE, SUMMARY, TABLE
+
+HERE = f"]({FIGURE}.png)"
+
+
+def is_figure(folder: Path) -> bool:
+    """Whether `neurosim reproduce` wrote a figure here."""
+    return all((folder / name).is_file() for name in (SUMMARY, TABLE, f"{FIGURE}.svg"))
+
+
+def of_all(folder: Path) -> list[Path]:
+    """Figures that lie beside each other in a folder."""
+    return [path for path in sorted(folder.glob("*")) if path.is_dir() and is_figure(path)]
+
+
+def page(title: str, folders: Sequence[Path]) -> Page:
+    """Put the summaries and figures of folders on one page."""
+    texts = [(path / SUMMARY).read_text(encoding="utf-8") for path in folders]
+    pictures = {
+        path.name: Picture((path / f"{FIGURE}.svg").read_text(encoding="utf-8")) for path in folders
+    }
+    texts = [
+        text.replace(HERE, f"]({path.name})") for path, text in zip(folders, texts, strict=True)
+    ]
+    if len(texts) == 1:
+        return Page(_heading(texts[0]), texts[0], pictures)
+    lines = [
+        f"- [{_heading(text)}](#{anchor_of(_heading(text))}): {_count(text)}" for text in texts
+    ]
+    # Each becomes a part: its title a heading of the second level, the others one below theirs.
+    parts = [re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE) for text in texts]
+    head = [f"# {title}", "", "Comparisons with the paper's claims:", "", *lines, ""]
+    return Page(title, "\n".join([*head, *parts]), pictures, contents=False)
+
+
+def _heading(text: str) -> str:
+    return text.split("\n", 1)[0].lstrip("# ")
+
+
+def _count(text: str) -> str:
+    """Count a summary's comparisons by what came of them."""
+    counts = dict.fromkeys(HEADS, 0)
+    verdict = None
+    for line in text.splitlines():
+        if line.startswith("#"):
+            verdict = next((v for v, head in HEADS.items() if line == f"## {head}"), None)
+        elif verdict is not None and line.startswith("  - "):
+            counts[verdict] += 1
+    if not any(counts.values()):
+        return "none"
+    differ, unclear, agree = (counts[verdict] for verdict in HEADS)
+    return f"**{differ} differ**, {unclear} are not clear, {agree} agree"

@@ -1,0 +1,241 @@
+"""The page of many runs: a sweep's, or some that are put side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from neurosim.experiments import summary
+from neurosim.experiments.baselines import MEANING
+from neurosim.experiments.markdown import block, code, table
+from neurosim.experiments.report import costs, drawings
+from neurosim.experiments.report import run as one
+from neurosim.experiments.report.kept import FINISHED, Kept
+from neurosim.experiments.report.page import Page, Picture
+from neurosim.experiments.sweep import compare, results
+
+LINES = 40  # groups in a table; the rest is in the sweep's own
+CURVES = len(drawings.COLOURS)
+
+
+def page(title: str, runs: Sequence[Kept]) -> Page:
+    """Write and draw what came of runs, those that differ in nothing but seeds as one."""
+    frame = compare.together(results.row_of(run.folder) for run in runs)
+    by_name = {run.folder.path.name: run for run in runs}
+    fields = compare.varied(frame)
+    groups = _groups(frame, fields)
+    baselines = compare.baselines(frame)
+    done = frame[frame["status"] == FINISHED]
+    pictures: dict[str, Picture] = {}
+    lines = [f"# {title}", "", *_headline(frame, groups), "", *_verdict(groups)]
+    lines += ["", "## Errors", "", *_errors(groups, baselines)]
+    if len(fields) and len(done):
+        pictures["axes"] = Picture.drawn(lambda narrow: drawings.axes(frame, fields, narrow))
+        lines += ["", "## What was varied", "", "![Test error of every run](axes)"]
+    if len(done):
+        shown = {name: _histories(of, by_name) for name, of in list(groups.items())[:CURVES]}
+        shown = {name: histories for name, histories in shown.items() if histories}
+        # Of several tasks there would be too many lines, and none that all curves compare with.
+        alike = not any(name.startswith("task.") for name in fields)
+        near = baselines if alike else baselines[:0]
+        pictures["curves"] = Picture.drawn(lambda narrow: drawings.curves(shown, near, narrow))
+        lines += ["", "## Learning", "", "![Test error over epochs](curves)"]
+        if len(groups) > len(shown):
+            lines += ["", f"Of {len(groups)} groups the {len(shown)} of the lowest test error."]
+        best = by_name[str(done.sort_values("test_mse", kind="stable")["run"].iloc[0])]
+        lines += ["", *_best(best, frame, fields, pictures)]
+    lines += _without_result(frame, fields)
+    lines += ["", "## What the chip is assumed to do", "", *_chips(runs)]
+    lines += ["", "## What the rules have to know", "", *_budgets(runs)]
+    lines += ["", "## Costs", "", *_costs(groups, by_name)]
+    if len(done) and not best.missing:
+        lines += ["", "Of the run of the lowest test error:", ""]
+        lines += costs.tell(best.trained, best.config.shown, best.learned)
+    lines += ["", "## Settings", "", *_settings(frame, fields)]
+    return Page(title, "\n".join(lines) + "\n", pictures)
+
+
+def _groups(frame: pd.DataFrame, fields: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Runs that differ in seeds alone, by what the others differ in; the lowest error first."""
+    if not fields:
+        return {"all runs": frame}
+    finished = frame["test_mse"].where(frame["status"] == FINISHED) if "test_mse" in frame else None
+    scored = frame.assign(score=finished)
+    found = [
+        (of["score"].mean(), _words(of.iloc[0], fields), of.drop(columns="score"))
+        for _, of in scored.groupby(list(fields), dropna=False, sort=False)
+    ]
+    found.sort(key=lambda each: (each[0] != each[0], each[0]))
+    return {words: of for _, words, of in found}
+
+
+def _words(row: Any, fields: Sequence[str]) -> str:
+    """What a run is told from others by."""
+    last = [name.rpartition(".")[2] for name in fields]
+    parts = []
+    named = sorted(zip(fields, last, strict=True), key=lambda each: each[1] != "name")
+    for name, short in named:
+        value = row[name]
+        if value is None or value is pd.NA or value != value:
+            continue
+        plain = f"{value:g}" if isinstance(value, float) else str(value)
+        if short == "name":
+            parts.append(plain)
+        else:
+            parts.append(f"{short if last.count(short) == 1 else name} {plain}")
+    return ", ".join(parts) or "as it is by default"
+
+
+def _headline(frame: pd.DataFrame, groups: Mapping[str, Any]) -> list[str]:
+    counts = Counter(frame["status"])
+    states = ", ".join(f"{counts[status]} {status}" for status in counts)
+    names = {
+        key: frame[key].dropna().unique() for key in ("task.name", "rule.name") if key in frame
+    }
+    words = " on ".join(", ".join(map(str, names[key])) for key in ("rule.name", "task.name"))
+    several = f" in {len(groups)} groups that differ in more than seeds" if len(groups) > 1 else ""
+    return [f"**{words}**: {len(frame)} runs{several}; {states}."]
+
+
+def _verdict(groups: Mapping[str, pd.DataFrame]) -> list[str]:
+    name, best = next(iter(groups.items()))
+    scores, baselines = _finished(best), compare.baselines(best)
+    if scores.empty:
+        return ["No run came to a result."]
+    said = f"Lowest mean test error: **{name}**, {_spread(scores)}."
+    if baselines.empty:
+        return [f"{said} No baselines were computed, so nothing is said about how good this is."]
+    lower = [str(who) for who, error in baselines.items() if error <= scores.mean()]
+    if lower:
+        return [f"{said} As good or better, with nothing learned step by step: {', '.join(lower)}."]
+    return [f"{said} Better than every baseline; the nearest is {baselines.index[0]}."]
+
+
+def _finished(of: pd.DataFrame, column: str = "test_mse") -> pd.Series:
+    found: pd.Series = of.loc[of["status"] == FINISHED, column] if column in of else pd.Series()
+    return found.dropna()
+
+
+def _spread(scores: pd.Series) -> str:
+    if scores.empty:
+        return ""
+    if len(scores) == 1:
+        return f"{scores.iloc[0]:.4g}"
+    return f"{scores.mean():.4g} ({scores.min():.4g} to {scores.max():.4g})"
+
+
+def _errors(groups: Mapping[str, pd.DataFrame], baselines: pd.Series) -> list[str]:
+    rows: list[tuple[float, list[str]]] = []
+    for name, of in list(groups.items())[:LINES]:
+        test, train = _finished(of), _finished(of, "train_mse")
+        cells = [f"**{name}**", _spread(test), _spread(train), f"{len(test)} of {len(of)}"]
+        rows.append((test.mean() if len(test) else float("inf"), cells))
+    rows += [(error, [str(who), f"{error:.4g}", "", ""]) for who, error in baselines.items()]
+    rows.sort(key=lambda row: row[0])
+    lines = table(["", "test MSE", "train MSE", "runs finished"], [cells for _, cells in rows])
+    lines += [
+        "",
+        "Means over runs (least to greatest); the lowest test error first. Plain lines are ",
+    ]
+    lines[-1] += "baselines. MSE: over steps, series and outputs, in the task's own units."
+    if len(groups) > LINES:
+        lines += ["", f"{len(groups) - LINES} more groups are in the sweep's results.parquet."]
+    names = dict.fromkeys(str(who).partition(" (")[0] for who in baselines.index)
+    told = [f"- {name}: {MEANING[name]}" for name in names if name in MEANING]
+    return [*lines, "", *told] if told else lines
+
+
+def _histories(of: pd.DataFrame, by_name: Mapping[str, Kept]) -> list[pd.DataFrame]:
+    names = of.loc[of["status"] == FINISHED, "run"]
+    return [by_name[str(name)].history.frame for name in names]
+
+
+def _best(
+    best: Kept, frame: pd.DataFrame, fields: Sequence[str], pictures: dict[str, Picture]
+) -> list[str]:
+    row = frame[frame["run"] == best.folder.path.name].iloc[0]
+    what = f"{_words(row, fields)}, " if fields else ""
+    lines = [
+        "## Predictions",
+        "",
+        f"Of {what}seed {best.config.training.seed}: of all runs the one",
+    ]
+    lines[-1] += f" with the lowest test error, {row['test_mse']:.4g}, hence a flattering choice."
+    if best.missing:
+        return [*lines, "", f"They cannot be shown: {best.missing}."]
+    pictures["predictions"] = one.predictions(best)
+    return [*lines, "", "![What was asked for and what the network answers](predictions)"]
+
+
+def _without_result(frame: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    rest = frame[frame["status"] != FINISHED]
+    if rest.empty:
+        return []
+    rows = []
+    for name, of in _groups(rest, fields).items():
+        for status, some in of.groupby("status"):
+            seeds = ", ".join(map(str, some["training.seed"]))
+            reasons = [reason for reason in some["reason"] if reason]
+            rows.append([name, seeds, status, code(reasons[0]) if reasons else ""])
+    lines = table(["", "seeds", "status", "why (of the first)"], rows[:LINES], words=4)
+    return ["", "## Runs without a result", "", *lines]
+
+
+def _chips(runs: Sequence[Kept]) -> list[str]:
+    """Say it of every chip there is; of many, of the first ones."""
+    chips = {repr(run.config.substrate | {"seed": 0}): run.config for run in runs}
+    if len(chips) == 1:
+        return one.chip(runs[0].config)
+    lines = [f"{len(chips)} chips; those that differ in their seed alone count once."]
+    for name, config in list(chips.items())[:LINES]:
+        lines += ["", f"### {code(name)}", "", *one.chip(config)]
+    return lines
+
+
+def _budgets(runs: Sequence[Kept]) -> list[str]:
+    said: dict[str, None] = {}
+    for run in runs:
+        for rule in (run.config.rule, run.config.decorrelation):
+            if rule is not None:
+                said.setdefault(summary.budget(rule))
+    return block("\n\n".join(said))
+
+
+def _costs(groups: Mapping[str, pd.DataFrame], by_name: Mapping[str, Kept]) -> list[str]:
+    rows = []
+    for name, of in list(groups.items())[:LINES]:
+        took = pd.DataFrame([by_name[str(run)].learned for run in of["run"]])
+        if not took["steps"].any():
+            continue
+        mean = took[took["steps"] > 0].mean(numeric_only=True)
+        memory = took["memory"].dropna()
+        rows.append(
+            [
+                name,
+                f"{mean['steps']:,.0f}",
+                costs.duration(mean["seconds"]),
+                costs.duration(mean["seconds_per_step"]),
+                costs.size(float(memory.max())) if len(memory) else "",
+                *(f"{mean[count]:,.0f}" for count in costs.COUNTS),
+            ]
+        )
+    head = ["", "steps", "time", "a step", "memory", "events", "synaptic operations", "writes"]
+    return [*table(head, rows), "", "Means over runs; events, operations and writes are of a step."]
+
+
+def _settings(frame: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """What all runs share, and what was varied."""
+    own = [name for name in frame if results.is_field(str(name))]
+    differ = [name for name in own if frame[name].nunique(dropna=False) > 1]
+    shared = {name: frame[name].iloc[0] for name in own if name not in differ}
+    told = [f"{name} = {value}" for name, value in shared.items() if not compare.missing(value)]
+    lines = ["All runs:", "", *block("\n".join(told)), ""]
+    for name in differ:
+        values = [
+            code(value) for value in frame[name].drop_duplicates() if not compare.missing(value)
+        ]
+        lines.append(f"- {name}: {', '.join(values[:LINES])}{' ...' * (len(values) > LINES)}")
+    return lines

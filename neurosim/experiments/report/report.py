@@ -1,0 +1,74 @@
+"""Make a page of whatever folders hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from neurosim.errors import InputError
+from neurosim.experiments.folder import Folder, write_text
+from neurosim.experiments.report import figure, many, run
+from neurosim.experiments.report.kept import Kept
+from neurosim.experiments.report.page import Page, as_html
+from neurosim.experiments.sweep.results import POOL
+
+NAME = "report.html"
+
+
+def write(folders: Sequence[str | os.PathLike[str]], out: Path | None = None) -> Path:
+    """Write a report of a run, a sweep, a figure done again, or several of these.
+
+    Parameters
+    ----------
+    folders : sequence of path-like
+        One folder that `neurosim run`, `sweep`, `tune` or `reproduce` wrote; or runs and sweeps,
+        to be put side by side; or figures.
+    out : Path, optional
+        The file. ``report.html`` in the folder by default; of several, in the current one.
+
+    Returns
+    -------
+    Path
+        Where it is: one file of HTML, which needs no other, no script and no network.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none of these, or a run's config cannot be used here.
+    CheckpointError
+        If a run's files are damaged.
+    StorageError
+        If the file cannot be written.
+    """
+    paths = [Path(folder) for folder in folders]
+    page = _page(paths)
+    out = out or (paths[0] / NAME if len(paths) == 1 else Path(NAME))
+    write_text(out, as_html(page))
+    return out
+
+
+def _page(paths: Sequence[Path]) -> Page:
+    first, alone = paths[0], len(paths) == 1
+    if all(map(figure.is_figure, paths)):
+        return figure.page("The paper's figures", paths)
+    if alone and (figures := figure.of_all(first)):
+        return figure.page(f"The paper's figures: {first.resolve().name}", figures)
+    runs = [kept for path in paths for kept in _runs(path)]
+    if alone and Folder(first).config.is_file():
+        return run.page(runs[0])
+    return many.page(first.resolve().name if alone else "Runs side by side", runs)
+
+
+def _runs(path: Path) -> list[Kept]:
+    """All that a folder holds: one run, or those of a sweep."""
+    if Folder(path).config.is_file():
+        return [Kept.read(Folder(path))]
+    pool = path / POOL
+    begun = [p for p in sorted(pool.glob("*")) if Folder(p).config.is_file()]
+    if not begun:
+        raise InputError(
+            f"{path}: holds no run, no sweep and no figure (no config.toml, no {POOL}/ with runs, "
+            f"no {figure.SUMMARY})"
+        )
+    return [Kept.read(Folder(p)) for p in begun]

@@ -1,0 +1,108 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from neurosim.experiments import figures, summary
+from neurosim.experiments.config import Config
+from neurosim.experiments.markdown import code
+from neurosim.experiments.report import costs
+from neurosim.experiments.report.kept import FINISHED, Kept
+from neurosim.experiments.report.page import Page, Picture
+
+
+def page(run: Kept) -> Page:
+    """Write and draw everything there is to say about a run."""
+    config, pictures = run.config, {}
+    lines = [f"# {run.name}", "", headline(run), "", *state(run)]
+    lines += ["", "## Errors", "", *_errors(run)]
+    if run.history.epoch:
+        pictures["learning"] = Picture.drawn(
+            lambda narrow: figures.learning_curve(run.history, run.baselines, narrow)
+        )
+        lines += ["", "## Learning", "", "![Error over epochs](learning)"]
+    lines += ["", "## Predictions", ""]
+    if run.missing:
+        lines.append(f"None: {run.missing}.")
+    else:
+        pictures["predictions"] = predictions(run)
+        lines.append("![What was asked for and what the network answers](predictions)")
+    lines += ["", "## What the chip is assumed to do", "", *chip(config)]
+    lines += ["", "## What the rule has to know", "", *summary.budgets(config)]
+    lines += ["", "## Costs", ""]
+    if run.missing:
+        lines.append(f"Not measured: {run.missing}.")
+    else:
+        lines += costs.tell(run.trained, config.shown, run.learned)
+    lines += ["", "## Settings", "", *summary.settings(config), "", *_ran_on(run)]
+    return Page(run.name, "\n".join(lines) + "\n", pictures)
+
+
+def chip(config: Config) -> list[str]:
+    """Say what the hardware is assumed to do, and what that it does not."""
+    if config.substrate.assumed:
+        return summary.chip(config)
+    return [
+        "Nothing: it is the ideal chip. Activities, weights and rewards are exact, all neurons are "
+        "alike, nothing drifts, sticks, gets lost or comes late, and the only noise is what the "
+        "rule injects."
+    ]
+
+
+def headline(run: Kept) -> str:
+    """Say on one line what was run."""
+    config = run.config
+    rule = config.names["rule"]
+    if config.decorrelation is not None:
+        rule += f" with {config.names['decorrelation']}"
+    words = [
+        f"**{rule}** on **{config.names['task']}**",
+        f"{config.network.hidden} hidden neurons",
+        f"{run.history.epoch} of {config.training.epochs} epochs",
+        f"{config.training.batch} replicas",
+        f"seed {config.training.seed}",
+    ]
+    return ", ".join(words) + "."
+
+
+def state(run: Kept) -> list[str]:
+    """Say what came of it, in a sentence."""
+    if run.status == FINISHED:
+        return [summary.verdict_of(run.numbers["beaten"], run.numbers["not_beaten"])]
+    words = {
+        "diverged": "**It diverged**: there is no result",
+        "failed": "**It failed**: there is no result",
+    }.get(run.status, "**It is not finished**: it was interrupted, or is still learning")
+    return [f"{words}{': ' + code(run.reason) if run.reason else ''}."]
+
+
+def predictions(run: Kept) -> Picture:
+    """Draw what was asked for on the test, and the answers."""
+    before, after = run.answers()
+    task = run.config.shown
+    return Picture.drawn(lambda narrow: figures.predictions(task, before, after, narrow))
+
+
+def _errors(run: Kept) -> list[str]:
+    table = run.table
+    if table.empty:
+        return ["Nothing was measured yet."]
+    lines = summary.scores(run.config, table)
+    if run.numbers:
+        said = f"{run.history.last['train_mse']:.4g}"
+        lines.append(f"The lowest test error first. In the last epoch, while learning: {said}.")
+        return lines + summary.notes(table)
+    return [*lines, f"After {run.history.epoch} epochs; train: while learning. No baselines yet."]
+
+
+def _ran_on(run: Kept) -> list[str]:
+    """Say on what, and how to do it again."""
+    used: list[dict[str, Any]] = []
+    with suppress(OSError, ValueError, TypeError):
+        used = json.loads(run.folder.environment.read_text(encoding="utf-8"))
+    told = [f"- {summary.versions(each)}" for each in used]
+    again = "To run it again, save these settings as `config.toml`: `neurosim run config.toml`."
+    return [again, *(["", "## What it ran on", "", *told] if told else [])]
