@@ -297,3 +297,9 @@ def test_a_trace_lives_as_long_as_a_run(engine):
         fallen = np.diff(np.concatenate([start[None], seen]), axis=0)
         expected = np.broadcast_to([[[-1]], [[-2]], [[-3]]], fallen.shape)
         np.testing.assert_allclose(fallen, expected, rtol=1e-5)
+
+
+def test_rflo_says_that_a_neuron_weighs_errors_and_that_a_synapse_uses_todays_trace():
+    budget = ns.RFLO.budget()
+    assert any(line.startswith("feedback: sum over outputs") for line in budget.neuron)
+    assert "trace: its own trace" in budget.synapse

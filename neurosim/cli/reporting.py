@@ -15,7 +15,7 @@ def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR...", help="A run's, sweep's or figure's folder; or several, side by side."
+            metavar="DIR", help="A run's, sweep's or figure's folder; or several, side by side."
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="The file. [default: DIR/report.html]")] = None,

@@ -59,5 +59,7 @@ def reproduce(
             )
     if len(reports) == 1:
         print("\n" + reports[0].text.split("\n## Settings")[0])
+        folder = reports[0].folder
     else:
         print(f"\nreport: {figures.join(reports, folder)}")
+    print(f"a page: neurosim report {folder}")

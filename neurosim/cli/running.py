@@ -77,3 +77,4 @@ def _report(result: Result) -> None:
     print(f"\n{summary.verdict(result)}")
     print(f"{result.seconds_per_step * 1e3:.3g} ms a step while learning")
     print(f"figures: {result.folder / 'figures'}\nrun:     {result.folder}")
+    print(f"a page:  neurosim report {result.folder}")

@@ -78,7 +78,8 @@ def sweep(
     frame = load_results(folder, costs=True)
     _summary(frame[frame["run"].isin([run.name for run in found])], (), "test_mse", SHOWN)
     _failures(outcomes)
-    print(f"\ntable: {folder / TABLE}  (ns.load_results({str(folder)!r}))")
+    print(f"\ntable:  {folder / TABLE}  (ns.load_results({str(folder)!r}))")
+    print(f"a page: neurosim report {folder}")
 
 
 @app.command()

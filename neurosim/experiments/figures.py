@@ -57,6 +57,7 @@ def errors_over_epochs(ax: Axes, curves: NDArray[Any], baselines: pd.Series, epo
     """Set axes for curves of errors, with a line for every baseline."""
     ax.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
     ax.set_xlim(0, max(1, epochs))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_ylim(*_limits(curves, baselines.to_numpy()))
     plain_numbers(ax)
     for error in baselines:

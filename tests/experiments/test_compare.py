@@ -9,8 +9,9 @@ import pytest
 from sweeps import done_here, many
 
 import neurosim as ns
+from neurosim.experiments.baselines import RIDGE
 from neurosim.experiments.sweep import load_results, results
-from neurosim.experiments.sweep.compare import SEEDS, baselines, compare, gather, varied
+from neurosim.experiments.sweep.compare import SEEDS, baselines, compare, gather, varied, words
 
 RATE = "rule.learning_rate"
 RULES = [
@@ -50,6 +51,12 @@ def test_seeds_do_not_tell_runs_apart():
 def test_neither_do_scores_and_what_is_no_field():
     frame = table({"test_mse": 1.0, "run": "x", "baseline.ridge": 1}, {"test_mse": 2.0, "run": "y"})
     assert varied(frame) == []
+
+
+def test_neither_does_what_is_only_looked_at():
+    looked = {"baselines.enabled": True, "training.measures": "[]"}
+    other = {"baselines.enabled": False, "training.measures": '["covariance"]'}
+    assert varied(table(looked, other)) == []
 
 
 def test_what_a_rule_does_not_have_does_not_differ():
@@ -155,6 +162,28 @@ def test_baselines_are_means_the_lowest_first_and_only_what_was_computed():
     assert baselines(frame).to_dict() == {"ridge": 1.0, "mean": 3.0}
     assert list(baselines(frame).index) == ["ridge", "mean"]
     assert baselines(table({"test_mse": 1.0})).empty
+
+
+def test_baselines_of_different_tasks_are_not_averaged():
+    one = {"task.horizon": 1.0, "network.hidden": 10, "baseline.ridge": 1.0, f"baseline.{RIDGE}": 4}
+    two = {"task.horizon": 48.0, "network.hidden": 10, "baseline.ridge": 3.0}
+    big = {"task.horizon": 1.0, "network.hidden": 20, "baseline.ridge": 1.0, f"baseline.{RIDGE}": 2}
+    found = baselines(table(one, two, big)).to_dict()
+    assert found == {
+        "ridge (horizon 1)": 1,
+        f"{RIDGE} (horizon 1, hidden 20)": 2,
+        "ridge (horizon 48)": 3,
+        f"{RIDGE} (horizon 1, hidden 10)": 4,
+    }
+
+
+def test_runs_are_named_by_what_differs_names_first():
+    row = {"rule.learning_rate": 0.001, "task.horizon": math.nan, "rule.name": "NP", "a.x": 1}
+    assert words(row, ["rule.learning_rate", "task.horizon", "rule.name"]) == (
+        "NP, learning_rate 0.001"
+    )
+    assert words({"a.x": 1, "b.x": 2}, ["a.x", "b.x"]) == "a.x 1, b.x 2"
+    assert words(row, []) == ""
 
 
 @pytest.mark.parametrize(

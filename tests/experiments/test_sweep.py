@@ -775,7 +775,7 @@ def test_the_command_sums_up_over_seeds(straight, neurosim, own):
         assert line.split()[0] == f"{rate:.4g}"
         assert line.split()[1] == f"{mean:.4g}"
         assert line.split()[-2:] == ["2", "2"]
-    assert f"table: {straight / TABLE}" in said
+    assert f"table:  {straight / TABLE}" in said
 
 
 def test_the_command_says_what_came_to_nothing(own, neurosim, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neurosim.bptt import BPTT
 from neurosim.experiments import markdown
 from neurosim.experiments.markdown import with_unit
 from neurosim.experiments.report.energy import COSTS, PICO
@@ -57,13 +58,14 @@ def _learning(sim: Simulator, found: Mapping[str, Any]) -> list[str]:
             rows.append((f"{name.replace('_', ' ')} a step", f"{found[name]:,.0f}"))
     if not rows:
         return ["Nothing was learned."]
+    backward = " What goes back through time is not counted." * isinstance(sim.rule, BPTT)
     return [
         *markdown.table(["", ""], rows),
         "",
         f"A step is of all {sim.batch} replicas and all passes side by side. Events: numbers that "
         "neurons send; synaptic operations: weights that one meets, zero or not; weight writes: "
         "weights told to change. Memory is without the data and the record, which grow with the "
-        f"sequence whoever learns. Engine {sim.engine}.",
+        f"sequence whoever learns.{backward} Engine {sim.engine}.",
     ]
 
 
@@ -126,7 +128,8 @@ def _energy(sim: Simulator, metrics: Metrics, found: Mapping[str, Any]) -> list[
         "",
         "Answer: of one replica, at one step, without learning. Learning step: of all replicas and "
         "passes, zeros counted as well. Not counted: drawing noise, the broadcast, events on their "
-        "way between cores, leakage, converters, the computer around it.",
+        "way between cores, leakage, converters, the computer around it"
+        + (", and what goes back through time." if isinstance(sim.rule, BPTT) else "."),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,35 +19,45 @@ from neurosim.experiments.report.page import Page, Picture
 from neurosim.experiments.sweep import compare, results
 
 LINES = 40  # groups in a table; the rest is in the sweep's own
+PANELS = 8  # fields that were varied
+DEFAULT = "as it is by default"
 CURVES = len(drawings.COLOURS)
 
 
 def page(title: str, runs: Sequence[Kept]) -> Page:
     """Write and draw what came of runs, those that differ in nothing but seeds as one."""
-    frame = compare.together(results.row_of(run.folder) for run in runs)
-    by_name = {run.folder.path.name: run for run in runs}
+    # Folders in different places may have the same name: runs are told apart by a number.
+    by_name = {str(k): run for k, run in enumerate(runs)}
+    rows = ({**results.row_of(run.folder), "run": name} for name, run in by_name.items())
+    frame = compare.together(rows)
     fields = compare.varied(frame)
     groups = _groups(frame, fields)
     baselines = compare.baselines(frame)
     done = frame[frame["status"] == FINISHED]
     pictures: dict[str, Picture] = {}
-    lines = [f"# {title}", "", *_headline(frame, groups), "", *_verdict(groups)]
+    alike = not any(name.startswith("task.") for name in fields)
+    verdict = (
+        _verdict(groups) if alike else ["Tasks differ, and errors of different ones with them."]
+    )
+    lines = [f"# {title}", "", *_headline(frame, groups), "", *verdict]
     lines += ["", "## Errors", "", *_errors(groups, baselines)]
     if len(fields) and len(done):
-        pictures["axes"] = Picture.drawn(lambda narrow: drawings.axes(frame, fields, narrow))
+        pictures["axes"] = Picture.drawn(
+            lambda narrow: drawings.axes(frame, fields[:PANELS], narrow)
+        )
         lines += ["", "## What was varied", "", "![Test error of every run](axes)"]
     if len(done):
         shown = {name: _histories(of, by_name) for name, of in list(groups.items())[:CURVES]}
         shown = {name: histories for name, histories in shown.items() if histories}
         # Of several tasks there would be too many lines, and none that all curves compare with.
-        alike = not any(name.startswith("task.") for name in fields)
         near = baselines if alike else baselines[:0]
         pictures["curves"] = Picture.drawn(lambda narrow: drawings.curves(shown, near, narrow))
         lines += ["", "## Learning", "", "![Test error over epochs](curves)"]
         if len(groups) > len(shown):
             lines += ["", f"Of {len(groups)} groups the {len(shown)} of the lowest test error."]
-        best = by_name[str(done.sort_values("test_mse", kind="stable")["run"].iloc[0])]
-        lines += ["", *_best(best, frame, fields, pictures)]
+        row = done.sort_values("test_mse", kind="stable").iloc[0]
+        best = by_name[row["run"]]
+        lines += ["", *_best(best, row, fields, pictures)]
     lines += _without_result(frame, fields)
     lines += ["", "## What the chip is assumed to do", "", *_chips(runs)]
     lines += ["", "## What the rules have to know", "", *_budgets(runs)]
@@ -62,31 +73,14 @@ def _groups(frame: pd.DataFrame, fields: Sequence[str]) -> dict[str, pd.DataFram
     """Runs that differ in seeds alone, by what the others differ in; the lowest error first."""
     if not fields:
         return {"all runs": frame}
-    finished = frame["test_mse"].where(frame["status"] == FINISHED) if "test_mse" in frame else None
-    scored = frame.assign(score=finished)
-    found = [
-        (of["score"].mean(), _words(of.iloc[0], fields), of.drop(columns="score"))
-        for _, of in scored.groupby(list(fields), dropna=False, sort=False)
-    ]
-    found.sort(key=lambda each: (each[0] != each[0], each[0]))
-    return {words: of for _, words, of in found}
-
-
-def _words(row: Any, fields: Sequence[str]) -> str:
-    """What a run is told from others by."""
-    last = [name.rpartition(".")[2] for name in fields]
-    parts = []
-    named = sorted(zip(fields, last, strict=True), key=lambda each: each[1] != "name")
-    for name, short in named:
-        value = row[name]
-        if value is None or value is pd.NA or value != value:
-            continue
-        plain = f"{value:g}" if isinstance(value, float) else str(value)
-        if short == "name":
-            parts.append(plain)
-        else:
-            parts.append(f"{short if last.count(short) == 1 else name} {plain}")
-    return ", ".join(parts) or "as it is by default"
+    found = [of for _, of in frame.groupby(list(fields), dropna=False, sort=False)]
+    found.sort(key=lambda of: _finished(of).mean() if len(_finished(of)) else math.inf)
+    named: dict[str, pd.DataFrame] = {}
+    for of in found:
+        words = compare.words(of.iloc[0], fields) or DEFAULT
+        # Numbers that differ in a late digit only are written alike.
+        named[words if words not in named else f"{words} [{len(named) + 1}]"] = of
+    return named
 
 
 def _headline(frame: pd.DataFrame, groups: Mapping[str, Any]) -> list[str]:
@@ -150,14 +144,11 @@ def _errors(groups: Mapping[str, pd.DataFrame], baselines: pd.Series) -> list[st
 
 def _histories(of: pd.DataFrame, by_name: Mapping[str, Kept]) -> list[pd.DataFrame]:
     names = of.loc[of["status"] == FINISHED, "run"]
-    return [by_name[str(name)].history.frame for name in names]
+    return [by_name[name].history.frame for name in names]
 
 
-def _best(
-    best: Kept, frame: pd.DataFrame, fields: Sequence[str], pictures: dict[str, Picture]
-) -> list[str]:
-    row = frame[frame["run"] == best.folder.path.name].iloc[0]
-    what = f"{_words(row, fields)}, " if fields else ""
+def _best(best: Kept, row: Any, fields: Sequence[str], pictures: dict[str, Picture]) -> list[str]:
+    what = f"{compare.words(row, fields) or DEFAULT}, " if fields else ""
     lines = [
         "## Predictions",
         "",
@@ -207,7 +198,7 @@ def _budgets(runs: Sequence[Kept]) -> list[str]:
 def _costs(groups: Mapping[str, pd.DataFrame], by_name: Mapping[str, Kept]) -> list[str]:
     rows = []
     for name, of in list(groups.items())[:LINES]:
-        took = pd.DataFrame([by_name[str(run)].learned for run in of["run"]])
+        took = pd.DataFrame([by_name[run].learned for run in of["run"]])
         if not took["steps"].any():
             continue
         mean = took[took["steps"] > 0].mean(numeric_only=True)

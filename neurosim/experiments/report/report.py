@@ -54,16 +54,18 @@ def _page(paths: Sequence[Path]) -> Page:
         return figure.page("The paper's figures", paths)
     if alone and (figures := figure.of_all(first)):
         return figure.page(f"The paper's figures: {first.resolve().name}", figures)
-    runs = [kept for path in paths for kept in _runs(path)]
+    runs = [
+        Kept.read(Folder(path)) for path in dict.fromkeys(p for each in paths for p in _runs(each))
+    ]
     if alone and Folder(first).config.is_file():
         return run.page(runs[0])
     return many.page(first.resolve().name if alone else "Runs side by side", runs)
 
 
-def _runs(path: Path) -> list[Kept]:
-    """All that a folder holds: one run, or those of a sweep."""
+def _runs(path: Path) -> list[Path]:
+    """Runs' folders that a folder is or holds, resolved."""
     if Folder(path).config.is_file():
-        return [Kept.read(Folder(path))]
+        return [path.resolve()]
     pool = path / POOL
     begun = [p for p in sorted(pool.glob("*")) if Folder(p).config.is_file()]
     if not begun:
@@ -71,4 +73,4 @@ def _runs(path: Path) -> list[Kept]:
             f"{path}: holds no run, no sweep and no figure (no config.toml, no {POOL}/ with runs, "
             f"no {figure.SUMMARY})"
         )
-    return [Kept.read(Folder(p)) for p in begun]
+    return [p.resolve() for p in begun]

@@ -16,6 +16,7 @@ from neurosim.experiments.sweep import results
 
 BASELINE = "baseline."
 OF_THE_NETWORK = (RIDGE, DELTA)
+LOOKING = ("baselines.", "training.measures")  # decide nothing of what is learned
 SEEDS = ("training.seed", "network.seed", "task.seed", "substrate.seed")
 
 
@@ -58,7 +59,21 @@ def varied(frame: pd.DataFrame) -> list[str]:
     does not differ on that account: the name does.
     """
     fields = [name for name in frame if results.is_field(str(name)) and name not in SEEDS]
-    return [name for name in fields if _differs(frame, name)]
+    told = [name for name in fields if not str(name).startswith(LOOKING)]
+    return [name for name in told if _differs(frame, name)]
+
+
+def words(row: Any, fields: Sequence[str]) -> str:
+    """Write what a run is told from others by: names first, then what differs beside them."""
+    last = [name.rpartition(".")[2] for name in fields]
+    parts = []
+    for name, short in sorted(zip(fields, last, strict=True), key=lambda each: each[1] != "name"):
+        if missing(row[name]):
+            continue
+        value = f"{row[name]:g}" if isinstance(row[name], float) else str(row[name])
+        own = short if last.count(short) == 1 else name
+        parts.append(value if short == "name" else f"{own} {value}")
+    return ", ".join(parts)
 
 
 def _differs(frame: pd.DataFrame, name: str) -> bool:
@@ -129,8 +144,7 @@ def baselines(frame: pd.DataFrame) -> pd.Series:
         name = str(column).removeprefix(BASELINE)
         tables = ("task.", "network.") if name in OF_THE_NETWORK else ("task.",)
         keys = [key for key in varied(frame) if key.startswith(tables)]
-        for values, of in frame.groupby(keys, dropna=False) if keys else [((), frame)]:
-            pairs = zip(keys, values, strict=True)
-            told = [f"{key.rpartition('.')[2]} {value}" for key, value in pairs]
-            found[f"{name} ({', '.join(told)})" if told else name] = of[column].mean()
+        for _, of in frame.groupby(keys, dropna=False) if keys else [((), frame)]:
+            told = words(of.iloc[0], keys)
+            found[f"{name} ({told})" if told else name] = of[column].mean()
     return pd.Series(found, dtype=float).dropna().sort_values()
