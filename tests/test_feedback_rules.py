@@ -113,8 +113,9 @@ def test_rflos_budget_says_that_a_vector_is_broadcast():
     budget = ns.RFLO.budget()
     assert (budget.passes, budget.own_noise, budget.teacher) == (1, False, ())
     assert budget.broadcast == ("error: one number per output and step in each replica, a vector",)
-    assert words(budget.neuron) == ["slope"]
+    assert words(budget.neuron) == ["slope", "feedback"]  # it weighs what its synapses hear
     assert set(words(budget.synapse)) == {"trace", "feedback", "pre", "signal", "keep"}
+    assert "trace: its own trace" in budget.synapse  # today's
     assert budget.feedback == ()
     assert "one trace per synapse and replica" in budget.memory
     text = str(budget)
@@ -297,9 +298,3 @@ def test_a_trace_lives_as_long_as_a_run(engine):
         fallen = np.diff(np.concatenate([start[None], seen]), axis=0)
         expected = np.broadcast_to([[[-1]], [[-2]], [[-3]]], fallen.shape)
         np.testing.assert_allclose(fallen, expected, rtol=1e-5)
-
-
-def test_rflo_says_that_a_neuron_weighs_errors_and_that_a_synapse_uses_todays_trace():
-    budget = ns.RFLO.budget()
-    assert any(line.startswith("feedback: sum over outputs") for line in budget.neuron)
-    assert "trace: its own trace" in budget.synapse
