@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurosim.errors import InputError
+from neurosim.local.reach import refuse_reaching
 
 # What each argument of a scalar function means, and who has to know it.
 REWARD = {
@@ -90,7 +91,8 @@ def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str
     Raises
     ------
     InputError
-        If it asks for something that is not local, naming what there is.
+        If it asks for something that is not local, naming what there is; or if it could reach
+        such a thing in another way.
     """
     names = list(inspect.signature(function).parameters)
     for name in names:
@@ -99,6 +101,7 @@ def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str
                 f"{owner}: {function.__name__}() asks for {name!r}, which is not local to it; "
                 f"it may ask for: {', '.join(known)}"
             )
+    refuse_reaching(function, owner)
     return names
 
 

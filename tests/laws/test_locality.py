@@ -1,11 +1,16 @@
 """Rules, neuron models and optimisers can reach nothing that is not local."""
 
 import ast
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba import njit
 
 import neurosim
+import neurosim as ns
 from neurosim import neurons, rules
 from neurosim.optimisers import OPTIMISERS
 
@@ -60,3 +65,125 @@ def test_there_is_one_file_per_rule_model_and_optimiser():
 def test_cheating_is_noticed(cheat):
     """Negative control."""
     assert offences(cheat)
+
+
+# --------------------------------------------- rules of your own, wherever they are written
+
+GAIN, TABLE, LIVE = 2.0, (1.0, (0.5, 2)), np.ones(3)
+LEDGER = []
+
+
+def half(value):
+    return GAIN * TABLE[1][0] * math.tanh(value)
+
+
+COMPILED = njit(half)
+
+
+def peeks(value):
+    return LIVE[0] * value
+
+
+def of_a_number(gain):
+    def synapse(pre, signal):
+        return gain * pre * signal
+
+    return synapse
+
+
+def of_a_list(where):
+    def synapse(pre, signal):
+        where.append(signal)
+        return pre * signal
+
+    return synapse
+
+
+def counting():
+    seen = 0
+
+    def synapse(pre, signal):
+        nonlocal seen
+        seen += 1
+        return pre * signal
+
+    return synapse
+
+
+def with_a_function_inside(pre, signal):
+    def twice(value):
+        return value * GAIN * pre
+
+    return twice(signal) + max(pre, 0.0)
+
+
+def ledger(pre, signal):
+    LEDGER.append(signal)
+    return pre * signal
+
+
+def imports(pre, signal):
+    import os
+
+    return pre * signal * len(os.environ)
+
+
+def changes_a_global(pre, signal):
+    global GAIN
+    GAIN = signal
+    return pre
+
+
+def inside(pre, signal):
+    return (lambda: LIVE[0])() * pre
+
+
+def rule_of(function):
+    return dataclass(frozen=True)(type("Mine", (ns.ANP,), {"synapse": staticmethod(function)}))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda pre, signal: half(pre) * abs(signal),
+        of_a_number(3.0),
+        of_a_number(np.float32(3.0)),
+        lambda pre, signal: COMPILED(pre) * signal,
+        with_a_function_inside,
+    ],
+)
+def test_a_rule_may_use_numbers_math_and_functions_that_use_no_more(function):
+    ns.Simulator(ns.rnn(1, 3, 1), rule_of(function)(1e-3))
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "what"),
+    [
+        (lambda pre, signal: LIVE[0] * pre, "LIVE", "ndarray"),
+        (lambda pre, signal: np.tanh(pre) * signal, "np", "module"),
+        (lambda pre, signal: peeks(pre) * signal, "peeks: LIVE", "ndarray"),
+        (of_a_list(LEDGER), "where", "list"),
+        (counting(), "seen", "changed for others"),
+        (ledger, "LEDGER", "list"),
+        (imports, "os", "module"),
+        (changes_a_global, "GAIN", "changed for everyone"),
+        (inside, "LIVE", "ndarray"),
+        (lambda pre, signal: getattr(pre, "real"), "getattr", "no name of its own"),  # noqa: B009
+        (lambda pre, signal: pre.__class__(signal), "__class__", "Python's own objects"),
+    ],
+)
+def test_a_rule_that_could_reach_further_is_refused(function, name, what):
+    with pytest.raises(ns.InputError, match="Mine: ") as error:
+        ns.Simulator(ns.rnn(1, 3, 1), rule_of(function)(1e-3), engine="objects")
+    assert f"uses {name!r} ({what}), which is not local" in str(error.value)
+
+
+def test_so_is_a_neuron_model():
+    @dataclass(frozen=True)
+    class Peeking(ns.Tanh):
+        @staticmethod
+        def activity(a, x, leak, keep):
+            return LIVE[0] * a
+
+    with pytest.raises(ns.InputError, match=r"activity\(\) uses 'LIVE'"):
+        ns.rnn(1, 3, 1, neuron=Peeking())

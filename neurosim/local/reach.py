@@ -1,0 +1,99 @@
+"""What a scalar function can reach beside its arguments."""
+
+from __future__ import annotations
+
+import dis
+import math
+from collections.abc import Callable, Iterator
+from numbers import Number
+from types import CodeType, FunctionType
+from typing import Any
+
+from neurosim.errors import InputError
+
+# Built-in functions of numbers.
+BUILTINS = {"abs", "bool", "divmod", "float", "int", "max", "min", "pow", "round"}
+OF_MATH = {value for value in vars(math).values() if callable(value)}
+NOWHERE = object()
+
+
+def refuse_reaching(function: Callable[..., Any], owner: str) -> None:
+    """Refuse a scalar function that could reach what is not local.
+
+    Names in its body may stand for its arguments and what it makes of them, for `math`, for
+    numbers and tuples of numbers, which are the same for everyone, and for functions that reach
+    no more themselves. An array, or an object that lives elsewhere, could hold the state of
+    another neuron.
+
+    Raises
+    ------
+    InputError
+        Naming the first thing it could reach.
+    """
+    for name, what in _strangers(function, set()):
+        raise InputError(
+            f"{owner}: {function.__name__}() uses {name!r} ({what}), which is not local to it; "
+            f"beside its arguments it may use math, numbers, and functions that use no more"
+        )
+
+
+def _strangers(function: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
+    """Names by which a function reaches further, and what is there."""
+    function = getattr(function, "py_func", function)  # of a compiled one
+    if function in OF_MATH or function in seen:
+        return
+    seen.add(function)
+    if not isinstance(function, FunctionType):
+        yield getattr(function, "__name__", repr(function)), _what(function)
+        return
+    outside = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    for name, kind in _names(function.__code__):
+        if kind == "global":
+            value = function.__globals__.get(name, NOWHERE)
+            if value is NOWHERE and name in BUILTINS:
+                continue
+        elif kind == "outside":
+            if name not in outside:  # of a function inside: a variable of this one
+                continue
+            value = outside[name].cell_contents
+        else:
+            yield name, kind
+            continue
+        if value is math or _constant(value):
+            continue
+        if callable(value) and not isinstance(value, type):
+            yield from ((f"{name}: {n}", what) for n, what in _strangers(value, seen))
+        else:
+            yield name, _what(value)
+
+
+def _names(code: CodeType) -> Iterator[tuple[str, str]]:
+    """Names that a function takes from elsewhere, and how."""
+    for step in dis.get_instructions(code):
+        name = str(step.argval)
+        if step.opname.startswith(("STORE_GLOBAL", "DELETE_GLOBAL")):
+            yield name, "changed for everyone"
+        elif "GLOBAL" in step.opname or step.opname == "LOAD_NAME":
+            yield name, "global"
+        elif step.opname in ("LOAD_DEREF", "LOAD_CLASSDEREF") and name in code.co_freevars:
+            yield name, "outside"
+        elif step.opname in ("STORE_DEREF", "DELETE_DEREF") and name in code.co_freevars:
+            yield name, "changed for others"
+        elif step.opname == "IMPORT_NAME" and name != "math":
+            yield name, "module"
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and name.startswith("__"):
+            yield name, "Python's own objects"
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
+
+
+def _constant(value: Any) -> bool:
+    """Whether it is a number, or a table of some, that cannot change."""
+    if isinstance(value, tuple):
+        return all(map(_constant, value))
+    return isinstance(value, Number)
+
+
+def _what(value: Any) -> str:
+    return "no name of its own" if value is NOWHERE else type(value).__name__
