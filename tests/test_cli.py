@@ -96,6 +96,38 @@ def test_options_reach_the_config(neurosim):
     assert "hidden = 8" in text
 
 
+OWN = """
+from dataclasses import dataclass
+from neurosim import ANP
+from tasks import Copying
+
+@dataclass(frozen=True)
+class MyTask(Copying):
+    batch: int = 1
+
+@dataclass(frozen=True)
+class MyRule(ANP):
+    pass
+"""
+
+
+def test_tasks_and_rules_of_ones_own_are_found_in_the_current_folder(tmp_path):
+    (tmp_path / "my_things.py").write_text(OWN)
+    (tmp_path / "mine.toml").write_text(
+        '[task]\nname = "my_things:MyTask"\nsequences = 1\n[network]\nhidden = 5\n'
+        '[rule]\nname = "my_things:MyRule"\nlearning_rate = 1e-3\n[training]\nepochs = 1\n'
+    )
+    # -P: not the current folder at the head of the path, as with the installed program.
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", CODE, "run", "mine.toml", "--out", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "my_things:MyTask" in (tmp_path / "run" / "config.toml").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from neurosim.local import DecorrelationRule, ProjectionRule
 
 GROUP = "neurosim.tasks"
 PEERS = "neurosim_peers"
-
+OWN = "or your own as 'package.module:Class'"
 
 Kind = TypeVar("Kind")
 
@@ -47,13 +48,15 @@ def _tasks(path: tuple[str, ...]) -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def task(name: str) -> type:
-    """Find a task's class by its name.
+    """Find a task's class by its name, or anywhere by ``package.module:Class``.
 
     Raises
     ------
     InputError
-        If no installed package offers it.
+        If no installed package offers it, or there is no such class.
     """
+    if ":" in name:
+        return plugin(name, {}, "task")
     known = tasks()
     if not known:
         raise InputError(
@@ -61,7 +64,7 @@ def task(name: str) -> type:
             f"group {GROUP!r}); in a source checkout: pip install -e ."
         )
     if name not in known:
-        raise InputError(f"task {name!r} does not exist; {nearest(name, known)}")
+        raise InputError(f"task {name!r} does not exist; {nearest(name, known)}; {OWN}")
     try:
         loaded = known[name].load()
     except (ImportError, AttributeError) as error:
@@ -73,6 +76,8 @@ def task(name: str) -> type:
 
 def plugin(name: str, known: Mapping[str, type], what: str) -> type:
     """Find a class by its name among `known`, or anywhere by ``package.module:Class``.
+
+    A module that is not installed may lie in the current folder.
 
     Parameters
     ----------
@@ -88,18 +93,17 @@ def plugin(name: str, known: Mapping[str, type], what: str) -> type:
     """
     if ":" not in name:
         if name not in known:
-            raise InputError(
-                f"{what} {name!r} does not exist; {nearest(name, known)}; "
-                f"or your own as 'package.module:Class'"
-            )
+            raise InputError(f"{what} {name!r} does not exist; {nearest(name, known)}; {OWN}")
         return known[name]
     module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:  # what is one's own is often a file right here
+        sys.path.append(os.getcwd())
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
-            f"{what} {name!r} cannot be imported ({error}); is its package installed, or its "
-            f"folder on PYTHONPATH?"
+            f"{what} {name!r} cannot be imported ({error}); is its file in the current folder, or "
+            f"its package installed?"
         ) from error
     if not isinstance(found, type):
         raise InputError(f"{what} {name!r} must be a class, is {found!r}")
