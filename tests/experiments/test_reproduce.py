@@ -350,6 +350,8 @@ def test_changed_settings_are_said(tiny_figure, kept, workers):
     text = reproduce.reproduce(plan, kept, workers).text
     assert "Settings were changed for this run: training.epochs = 2" in text
     assert "--set training.epochs=2" in text
+    assert plan.title.endswith("\nchanged for this run: training.epochs = 2")
+    assert "changed" not in tiny_figure("learning").title
 
 
 def test_reports_are_joined_into_one(tiny_figure, kept, workers):

@@ -37,7 +37,7 @@ def draw(data: Data) -> Figure:
     panels.letter(right, "   test, and baselines (dashed)")
     panels.lines(right, data.baselines)
     right.set_ylabel("")
-    figure.suptitle(f"{data.plan.file.title}: {data.plan.common.words}", fontsize=10)
+    figure.suptitle(data.plan.title, fontsize=10)
     return figure
 
 

@@ -111,6 +111,13 @@ class Reproduction:
         """What all methods have in common at this scale."""
         return self.file.small if self.scale == "small" else self.file.paper
 
+    @property
+    def title(self) -> str:
+        """What the figure is of, at this scale and with what was changed."""
+        said = ", ".join(f"{key} = {value}" for key, value in self.changes.items())
+        changed = f"\nchanged for this run: {said}" if said else ""
+        return f"{self.file.title}: {self.common.words}{changed}"
+
     def methods(self) -> Iterator[tuple[Method, Tables]]:
         """Methods that this scale has, with what they are there."""
         for method in self.file.method:
