@@ -11,6 +11,7 @@ from neurosim.errors import (
     NeurosimError,
     StorageError,
 )
+from neurosim.local import NeuronModel, Perturbation
 from neurosim.network import Network, Population, Projection, rnn
 from neurosim.neurons import Linear, One, ReLU, Tanh
 from neurosim.record import Probe, Record
@@ -28,6 +29,7 @@ from neurosim.substrate import Substrate
 
 if TYPE_CHECKING:
     from neurosim.alignment import Alignment, align
+    from neurosim.experiments.baselines import compute as baselines
     from neurosim.experiments.sweep import load_results
     from neurosim.training import History, train
 
@@ -49,8 +51,10 @@ __all__ = [
     "Linear",
     "LocalDecorrelation",
     "Network",
+    "NeuronModel",
     "NeurosimError",
     "One",
+    "Perturbation",
     "Population",
     "Probe",
     "Projection",
@@ -62,6 +66,7 @@ __all__ = [
     "Tanh",
     "__version__",
     "align",
+    "baselines",
     "bptt",
     "load_results",
     "presets",
@@ -80,6 +85,10 @@ def __getattr__(name: str) -> Any:
         from neurosim import training
 
         return getattr(training, name)
+    if name == "baselines":
+        from neurosim.experiments.baselines import compute
+
+        return compute
     if name == "load_results":
         from neurosim.experiments.sweep import load_results
 

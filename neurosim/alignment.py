@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim import bptt
+from neurosim import bptt, screen
 from neurosim.checks import finite_array
 from neurosim.engines.chip import Chip
 from neurosim.errors import InputError, is_count, require
@@ -200,13 +200,12 @@ def _draw(
     progress: bool,
 ) -> bool:
     """Draw updates; tell whether Ctrl-C came first."""
-    from rich.console import Console
     from rich.progress import Progress
 
     before = {name: weights[name].astype(np.float64).ravel() for name in moments.sums}
     # The loss of a gradient is a mean over steps. An update is a sum, but for the referee's own.
     terms = 1 if isinstance(sim.rule, bptt.BPTT) else len(inputs)
-    console = Console(stderr=True)
+    console = screen.console(stderr=True)
     silent = not (progress and console.is_terminal)
     try:
         with Progress(console=console, transient=True, disable=silent) as bar:

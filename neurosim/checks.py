@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim.bptt import BPTT
 from neurosim.errors import InputError, is_count, require
-from neurosim.local import DECORRELATION, ProjectionRule, arguments, scalar
+from neurosim.local import DECORRELATION, ProjectionRule, arguments, options, scalar
 from neurosim.network import Network
 
 
@@ -48,7 +50,8 @@ def check_rule(rule: Any) -> None:
     for place, known in ProjectionRule.knows.items():
         function = scalar(type(rule), place)
         if function is not None:
-            arguments(function, known, owner)
+            _refuse_no_number(function, len(arguments(function, known, owner)), owner)
+    _refuse_crooked_reward(rule)
     passes = getattr(rule, "passes", 2)
     allowed = "1; or 2, a baseline and a perturbed pass; or 'both', two noisy passes"
     require(passes in (1, 2, "both"), owner, "passes", passes, allowed)
@@ -71,6 +74,41 @@ def check_rule(rule: Any) -> None:
     require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
 
 
+def _refuse_no_number(function: Any, arguments: int, owner: str) -> None:
+    """Refuse a scalar function that does not make a number of numbers."""
+    try:
+        made = function(*[0.5] * arguments)
+    except (ArithmeticError, ValueError):  # these numbers may not be among those that it is for
+        return
+    except Exception as error:
+        raise InputError(f"{owner}: {function.__name__}() cannot be called ({error})") from error
+    fine = isinstance(made, Number) and not isinstance(made, complex)
+    allowed = "a number, made of numbers"
+    require(fine, owner, f"{function.__name__}()", made, allowed)
+
+
+def _refuse_crooked_reward(rule: Any) -> None:
+    """Refuse a reward that later losses cannot be credited by: it must grow as they do."""
+    function = scalar(type(rule), "reward")
+    if function is None or options(rule).reward == "local":
+        return
+    owner = type(rule).__name__
+    names = arguments(function, ProjectionRule.knows["reward"], owner)
+
+    def reward(delta_loss: float) -> float:
+        given = [delta_loss if name == "delta_loss" else 0.5 for name in names]
+        return float(function(*given))
+
+    try:
+        once = reward(1.0)
+        fine = all(math.isclose(reward(d), d * once, rel_tol=1e-6) for d in (2.0, -1.0, -3.0))
+    except (ArithmeticError, ValueError):
+        return
+    how = "'local', or the function proportional to delta_loss: later losses are credited to an "
+    how += "eligibility that was formed for a delta_loss of 1"
+    require(fine, owner, "reward", options(rule).reward, how)
+
+
 def _refuse_asking(rule: Any, names: set[str], why: str) -> None:
     """Refuse a rule whose functions ask for something that there is not."""
     owner = type(rule).__name__
@@ -91,7 +129,8 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
             f"Simulator: decorrelation = {decorrelation!r} must be an instance such as "
             f"Decorrelation(learning_rate=1e-5)"
         )
-    arguments(synapse, DECORRELATION, type(decorrelation).__name__)
+    owner = type(decorrelation).__name__
+    _refuse_no_number(synapse, len(arguments(synapse, DECORRELATION, owner)), owner)
     if all(p.decorrelation is None for p in network.populations):
         raise InputError(
             f"Simulator: decorrelation = {decorrelation!r} has nothing to act on; build the "

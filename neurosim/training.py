@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
+from neurosim import screen
 from neurosim.errors import CheckpointError, DivergenceError, InputError, is_count, require
 from neurosim.network import Network
 from neurosim.simulator import Simulator
@@ -328,10 +329,9 @@ class _Bar:
         self._length = self._before = 0
         self._bar: Any = None
         if wanted:
-            from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-            console = Console()
+            console = screen.console()
             if console.is_terminal:
                 words, errors = (TextColumn(f"{{task.{f}}}") for f in ("description", "fields[e]"))
                 columns = (words, BarColumn(), TimeRemainingColumn(), errors)

@@ -289,3 +289,56 @@ def test_a_plain_class_is_named_when_it_is_refused():
         options(Empty())
     with pytest.raises(ns.InputError, match=r"Mine: learning_rate = -1 must"):
         options(Mine(-1))
+
+
+# ------------------------------------------------------ what a simulator refuses at once
+
+
+def rule_with(**functions):
+    made = {name: staticmethod(function) for name, function in functions.items()}
+    return dataclass(frozen=True)(type("Mine", (ns.ANP,), made))
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda pre, signal: "much", r"Mine: <lambda>\(\) = 'much' must be a number"),
+        (lambda pre, signal: (pre, signal), r"Mine: <lambda>\(\) = .* must be a number"),
+        (lambda pre, signal: None, r"Mine: <lambda>\(\) = None must be a number"),
+        (lambda pre, signal: pre[0] * signal, r"Mine: <lambda>\(\) cannot be called \('float' "),
+    ],
+)
+def test_a_scalar_function_must_make_a_number_of_numbers(function, says):
+    with pytest.raises(ns.InputError, match=says):
+        ns.Simulator(ns.rnn(1, 3, 1), rule_with(synapse=function)(1e-3))
+
+
+def test_one_that_is_not_for_these_numbers_is_not_refused():
+    ns.Simulator(
+        ns.rnn(1, 3, 1), rule_with(synapse=lambda pre, signal: math.sqrt(-pre) / (pre - 0.5))(1e-3)
+    )
+
+
+@pytest.mark.parametrize(
+    "crooked",
+    [
+        lambda delta_loss, power, n: 1.0 if delta_loss > 0 else -1.0,
+        lambda delta_loss, power, n: delta_loss * abs(delta_loss),
+        lambda delta_loss, power, n: delta_loss + n,
+    ],
+)
+def test_a_later_reward_must_grow_as_the_loss_does(crooked):
+    net, rule = ns.rnn(1, 3, 1), rule_with(reward=crooked)
+    ns.Simulator(net, rule(1e-3))  # of the present step it may be anything
+    for later in ("global", "return_to_go"):
+        with pytest.raises(ns.InputError, match=f"Mine: reward = '{later}' must be .*proportional"):
+            ns.Simulator(net, rule(1e-3, reward=later))
+        straight = rule_with(reward=lambda delta_loss, power, n: n * delta_loss / power)
+        ns.Simulator(net, straight(1e-3, reward=later))
+
+
+def test_where_a_chip_can_do_the_perturbing_the_refusal_says_so():
+    with pytest.raises(ns.InputError, match="with passes = 'both' a chip's own noise"):
+        ns.ANP(1e-3, noise_std=0)
+    with pytest.raises(ns.InputError, match=r"needs a perturbation$"):
+        ns.NP(1e-3, noise_std=0)

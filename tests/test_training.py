@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -326,8 +328,16 @@ def test_silent_away_from_a_terminal(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_shows_a_bar_on_a_terminal(monkeypatch, capsys):
+def test_silent_in_a_notebooks_pipe(monkeypatch, capsys):
+    """Notebooks tell programs that they can show colours, not that anybody looks."""
     monkeypatch.setenv("FORCE_COLOR", "1")
+    ns.train(simulator(), Sines(), 1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_shows_a_bar_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     ns.train(simulator(), Sines(), 2)
     assert "epoch 2/2" in capsys.readouterr().out

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neurosim import screen
+
 # Whatever is heavy is imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
 app = typer.Typer(
@@ -44,13 +45,4 @@ def _root(
 
 def print_table(table: Table) -> None:
     """Print a table, whole."""
-    console().print(table)
-
-
-def console(stderr: bool = False) -> Console:
-    """Give where to print."""
-    from rich.console import Console
-
-    # Where nobody looks at a terminal, nothing has to fit into one.
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
+    screen.console().print(table)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from neurosim.cli.app import Config, Set, app, console, print_table
+from neurosim import screen
+from neurosim.cli.app import Config, Set, app, print_table
 
 
 @app.command()
@@ -83,9 +84,9 @@ def bench(
     from neurosim.experiments.bench_cases import cases
 
     chosen = cases(rule or (), size or (), against)
-    screen = console(stderr=True)
+    shown = screen.console(stderr=True)
     results = []
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with Progress(console=shown, transient=True, disable=not shown.is_terminal) as bar:
         for case in bar.track(chosen, description="measuring"):
             results.append(measured.measure(case, threads, repeats, against))
     if json_:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from neurosim.cli.app import Set, app, console
+from neurosim import screen
+from neurosim.cli.app import Set, app
 from neurosim.cli.sweeping import Gpus, Jobs, Scheduler, interruptible
 
 
@@ -51,7 +52,7 @@ def reproduce(
             reports.append(done)
             minutes = (time.perf_counter() - start) / 60
             differ = sum(f.verdict == DIFFERS for f in done.findings)
-            console().print(
+            screen.console().print(
                 f"{plan.name}: {done.folder} ({minutes:.1f} min); {differ} of "
                 f"{len(done.findings)} comparisons differ from the paper's claim",
                 highlight=False,

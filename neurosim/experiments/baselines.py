@@ -31,14 +31,14 @@ MEANING = {
 }
 
 
-def compute(task: Any, untrained: Simulator, epochs: int) -> pd.DataFrame:
-    """Compute every baseline on the task's own split.
+def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
+    """Compute every baseline that could embarrass a result, on the task's own split.
 
     Parameters
     ----------
     task : task
     untrained : Simulator
-        As it is before training.
+        As it is before training. It stays as it is.
     epochs : int
         How long the readout alone may learn.
 
@@ -47,6 +47,12 @@ def compute(task: Any, untrained: Simulator, epochs: int) -> pd.DataFrame:
     pandas.DataFrame
         ``train_mse`` and ``test_mse``, and the task's other scores likewise, by baseline;
         ``note`` says what was chosen, and how.
+
+    Examples
+    --------
+    ::
+
+        table = ns.baselines(task, ns.Simulator(net, batch=10), epochs=50)
     """
     own = task.baselines() if hasattr(task, "baselines") else pd.DataFrame()
     rows = {str(name): dict(row) for name, row in own.iterrows()}

@@ -101,6 +101,8 @@ class Perturbation(ProjectionRule):
         both = self.passes == "both"  # then the chip's own noise may be all there is
         positive = is_number(self.noise_std) and (self.noise_std > 0 or both)
         why = "a rule that compares passes needs a perturbation"
+        if "passes" in {f.name for f in fields(self)}:
+            why += "; with passes = 'both' a chip's own noise may be all there is"
         allowed = "a finite number >= 0" if both else f"a finite number > 0: {why}"
         positive = positive and self.noise_std >= 0
         require(positive, owner, "noise_std", self.noise_std, allowed)

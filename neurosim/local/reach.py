@@ -13,6 +13,7 @@ from neurosim.errors import InputError
 
 # Built-in functions of numbers.
 BUILTINS = {"abs", "bool", "divmod", "float", "int", "max", "min", "pow", "round"}
+NAMES_OF_MATH = frozenset(vars(math))  # as they are before anybody adds one
 OF_MATH = {value for value in vars(math).values() if callable(value)}
 NOWHERE = object()
 
@@ -47,11 +48,20 @@ def _strangers(function: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
         yield getattr(function, "__name__", repr(function)), _what(function)
         return
     outside = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    yield from (("a default value", _what(value)) for value in defaults if not _constant(value))
     for name, kind in _names(function.__code__):
         if kind == "global":
             value = function.__globals__.get(name, NOWHERE)
             if value is NOWHERE and name in BUILTINS:
                 continue
+        elif kind == "attribute":
+            base, _, last = name.partition(".")
+            of_math = function.__globals__.get(base, math if base == "math" else None) is math
+            if of_math and last in NAMES_OF_MATH:
+                continue
+            yield name, kind
+            continue
         elif kind == "outside":
             if name not in outside:  # of a function inside: a variable of this one
                 continue
@@ -69,6 +79,7 @@ def _strangers(function: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
 
 def _names(code: CodeType) -> Iterator[tuple[str, str]]:
     """Names that a function takes from elsewhere, and how."""
+    before = ""  # what the last step took up
     for step in dis.get_instructions(code):
         name = str(step.argval)
         if step.opname.startswith(("STORE_GLOBAL", "DELETE_GLOBAL")):
@@ -81,8 +92,10 @@ def _names(code: CodeType) -> Iterator[tuple[str, str]]:
             yield name, "changed for others"
         elif step.opname == "IMPORT_NAME" and name != "math":
             yield name, "module"
-        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and name.startswith("__"):
-            yield name, "Python's own objects"
+        elif "ATTR" in step.opname or step.opname == "LOAD_METHOD":
+            loads = step.opname.startswith("LOAD")
+            yield (f"{before}.{name}", "attribute") if loads else (name, "changed for others")
+        before = name
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names(inner)
@@ -92,7 +105,8 @@ def _constant(value: Any) -> bool:
     """Whether it is a number, or a table of some, that cannot change."""
     if isinstance(value, tuple):
         return all(map(_constant, value))
-    return isinstance(value, Number)
+    # Not a class of somebody's own that looks like a number.
+    return isinstance(value, Number) and type(value).__module__ in ("builtins", "numpy")
 
 
 def _what(value: Any) -> str:

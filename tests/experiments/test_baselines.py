@@ -144,3 +144,12 @@ def test_data_that_stay_are_run_once(parts):
     assert not states.fresh
     assert states.of_epoch(2) is states.of_epoch(0)
     assert len(list(states.different())) == 1
+
+
+def test_they_are_there_for_scripts_too(parts):
+    import neurosim as ns
+
+    task, sim = parts()
+    before = sim.weights
+    assert ns.baselines(task, sim, epochs=1).equals(baselines.compute(task, sim, epochs=1))
+    assert all((w == before[name]).all() for name, w in sim.weights.items())

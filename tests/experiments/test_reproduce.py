@@ -348,7 +348,10 @@ def test_what_is_done_is_not_done_again(tiny_figure, kept, workers):
 def test_changed_settings_are_said(tiny_figure, kept, workers):
     plan = tiny_figure("learning", changes={"training.epochs": 2})
     text = reproduce.reproduce(plan, kept, workers).text
-    assert "Settings were changed for this run: training.epochs = 2" in text
+    assert text.split("\n\n")[1] == (  # before any verdict
+        "**Settings were changed for this run: training.epochs = 2. 2 seeds: too few to say much. "
+        "This is a look, and no evidence about the paper.**"
+    )
     assert "--set training.epochs=2" in text
     assert plan.title.endswith("\nchanged for this run: training.epochs = 2")
     assert "changed" not in tiny_figure("learning").title

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import math as m
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +139,31 @@ def inside(pre, signal):
     return (lambda: LIVE[0])() * pre
 
 
+def marked(value):
+    marked.heard.append(value)
+    return value
+
+
+marked.heard = []
+
+
+class Sly(float):
+    pass
+
+
+SLY = Sly(2.0)
+
+
+def stores(value, shelf=[]):  # noqa: B006
+    shelf[0] = value
+    return value
+
+
+def marks(pre, signal):
+    pre.mark = signal
+    return pre
+
+
 def rule_of(function):
     return dataclass(frozen=True)(type("Mine", (ns.ANP,), {"synapse": staticmethod(function)}))
 
@@ -150,6 +176,7 @@ def rule_of(function):
         of_a_number(np.float32(3.0)),
         lambda pre, signal: COMPILED(pre) * signal,
         with_a_function_inside,
+        lambda pre, signal: m.tanh(pre) * math.pi * signal,
     ],
 )
 def test_a_rule_may_use_numbers_math_and_functions_that_use_no_more(function):
@@ -169,7 +196,12 @@ def test_a_rule_may_use_numbers_math_and_functions_that_use_no_more(function):
         (changes_a_global, "GAIN", "changed for everyone"),
         (inside, "LIVE", "ndarray"),
         (lambda pre, signal: getattr(pre, "real"), "getattr", "no name of its own"),  # noqa: B009
-        (lambda pre, signal: pre.__class__(signal), "__class__", "Python's own objects"),
+        (lambda pre, signal: pre.__class__(signal), "pre.__class__", "attribute"),
+        (lambda pre, signal: marked(pre) * signal, "marked: marked.heard", "attribute"),
+        (lambda pre, signal: math.shelf, "math.shelf", "attribute"),
+        (lambda pre, signal: SLY * pre, "SLY", "Sly"),
+        (lambda pre, signal: stores(pre), "stores: a default value", "list"),
+        (marks, "mark", "changed for others"),
     ],
 )
 def test_a_rule_that_could_reach_further_is_refused(function, name, what):

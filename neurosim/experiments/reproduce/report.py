@@ -51,7 +51,7 @@ def markdown(
     numbers, more : sequence of str
         Lines about what came out; lines about settings.
     """
-    lines = [f"# {plan.file.title} ({plan.file.figure}), scale {plan.scale}", ""]
+    lines = [f"# {plan.file.title} ({plan.file.figure}), scale {plan.scale}", "", *_caution(plan)]
     lines += [*differences(findings), "", "![figure](figure.png)", "", "## Numbers", "", *numbers]
     lines += ["", "## What this does and does not show", ""]
     lines += [f"- {words}" for words in _limits(plan)]
@@ -88,13 +88,23 @@ HEADS = {
 def _limits(plan: Reproduction) -> list[str]:
     words = [*plan.file.limits]
     if plan.scale == "small" and plan.file.panels != "costs":
-        words.insert(0, f"Not the paper's size: {plan.common.words}. Orders, not values, compare.")
+        but = " (but for what was changed)" if plan.changes else ""
+        size = f"Not the paper's size: {plan.common.words}{but}"
+        words.insert(0, f"{size}. Orders, not values, compare.")
+    return words
+
+
+def _caution(plan: Reproduction) -> list[str]:
+    """Say before anything else what makes verdicts worth little."""
+    words = []
     if plan.changes:
         said = ", ".join(f"{key} = {value}" for key, value in plan.changes.items())
-        words.insert(0, f"Settings were changed for this run: {said}.")
+        words.append(f"Settings were changed for this run: {said}.")
     if len(plan.seeds) < 3:
-        words.append(f"{len(plan.seeds)} seeds: too few to say much.")
-    return words
+        words.append(f"{len(plan.seeds)} seed{'s' * (len(plan.seeds) > 1)}: too few to say much.")
+    if not words:
+        return []
+    return [f"**{' '.join(words)} This is a look, and no evidence about the paper.**", ""]
 
 
 # ------------------------------------------------------------------------------ numbers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from neurosim import screen
 from neurosim.experiments.sweep.runs import FINISHED
 from neurosim.experiments.sweep.sweep import Outcome
 
@@ -20,7 +21,6 @@ class Board:
     """
 
     def __init__(self, title: str, runs: int, epochs: int) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
 
@@ -28,7 +28,7 @@ class Board:
         self.over = self.failed = 0
         self._runs = runs
         self._reached: dict[str, int] = {}
-        console = Console(stderr=True)
+        console = screen.console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), Remaining())
         said = TextColumn("{task.fields[said]}")
         self._bar = Progress(

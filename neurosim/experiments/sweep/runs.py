@@ -46,7 +46,12 @@ class Run:
     @property
     def words(self) -> str:
         """What was varied, on one line."""
-        parts = [f"{key.rpartition('.')[2]} {value}" for key, value in self.setting.items()]
+        parts = []
+        for key, value in self.setting.items():
+            if isinstance(value, Mapping):  # a whole table: its name, and what is set in it
+                parts += [v if k == "name" else f"{k} {v}" for k, v in value.items()]
+            else:
+                parts.append(f"{key.rpartition('.')[2]} {value}")
         return ", ".join(parts) or f"seed {self.config.training.seed}"
 
     def folder(self, pool: Path) -> Folder:

@@ -1,0 +1,24 @@
+"""Where a person may be looking."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 160  # columns, where nothing has to fit into a window
+
+
+def console(stderr: bool = False) -> Console:
+    """Give where to print. ``console.is_terminal`` tells whether somebody is looking.
+
+    Not the environment's word for it: notebooks tell all programs that they print in colour, and
+    a live bar would leave every one of its frames in the file.
+    """
+    from rich.console import Console
+
+    if (sys.stderr if stderr else sys.stdout).isatty():
+        return Console(stderr=stderr)
+    return Console(stderr=stderr, force_terminal=False, width=WIDE)
