@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 import neurosim as ns
-from neurosim.local import Perturbation
 from tasks import MackeyGlass
 
 plt.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100})
@@ -31,7 +30,7 @@ plt.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100})
 
 # %%
 @dataclass(frozen=True)
-class OneBit(Perturbation):
+class OneBit(ns.Perturbation):
     """Node perturbation with a comparator in each neuron: it went up, or down."""
 
     @staticmethod

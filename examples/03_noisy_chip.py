@@ -19,9 +19,8 @@ from tasks import MackeyGlass
 
 plt.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100})
 
-# The command line, run by this notebook's Python. Jupyter tells programs to use colours, which
-# would also bring their live progress bars: neither is of use in a stored output.
-neurosim = f'env -u FORCE_COLOR COLUMNS=120 "{sys.executable}" -m neurosim'
+# The command line, run by this notebook's Python. (What is piped shows no live progress bar.)
+neurosim = f'"{sys.executable}" -m neurosim'
 
 # %% [markdown]
 # ## Chips to start from

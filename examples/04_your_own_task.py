@@ -17,9 +17,8 @@ import neurosim as ns
 
 plt.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100})
 
-# The command line, run by this notebook's Python. Jupyter tells programs to use colours, which
-# would also bring their live progress bars: neither is of use in a stored output.
-neurosim = f'env -u FORCE_COLOR COLUMNS=120 "{sys.executable}" -m neurosim'
+# The command line, run by this notebook's Python.
+neurosim = f'"{sys.executable}" -m neurosim'
 
 # %% [markdown]
 # ## Delayed exclusive or

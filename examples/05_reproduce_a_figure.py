@@ -16,12 +16,11 @@ from PIL import Image
 
 plt.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100})
 
-# The command line, run by this notebook's Python. Jupyter tells programs to use colours, which
-# would also bring their live progress bars: neither is of use in a stored output.
-neurosim = f'env -u FORCE_COLOR COLUMNS=120 "{sys.executable}" -m neurosim'
+# The command line, run by this notebook's Python.
+neurosim = f'"{sys.executable}" -m neurosim'
 
 # %%
-# !{neurosim} list figures | cat
+# !{neurosim} list figures
 
 # %% [markdown]
 # ## Run it
@@ -60,7 +59,7 @@ print(rest.split("Means over")[0].replace("## Numbers", "").strip())
 # %% [markdown]
 # ## The figure
 #
-# The line on top names the settings of the small scale; what `--set` changed is not in it.
+# The lines on top name the settings of the small scale, and what was changed of them.
 
 # %%
 figure = Image.open(folder / "figure.png").convert("RGB")
@@ -107,7 +106,7 @@ plt.show()
 #   in the run with five seeds that `docs/reproducing.md` reports, forty times below DANP; here it
 #   is behind a linear readout of the untrained network.
 # - **Verdicts can turn.** "Differs" and "agrees" above are about these numbers. They are no
-#   evidence for or against the paper; the summary's own settings say that they were changed.
+#   evidence for or against the paper, and the summary says so before anything else.
 # - **Two seeds are no spread.** Between least and greatest lies a factor of several for some
 #   methods.
 #
