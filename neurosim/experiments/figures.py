@@ -64,6 +64,12 @@ def errors_over_epochs(ax: Axes, curves: NDArray[Any], baselines: pd.Series, epo
         ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
 
 
+def as_it_is(words: object) -> str:
+    """Have a name drawn as it is: a dollar begins no formula, and `_` does not hide it."""
+    text = str(words).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 def plain_numbers(ax: Axes) -> None:
     """Mark a logarithmic y-axis by numbers without powers of ten, some even if it is short."""
     low, high = ax.get_ylim()
@@ -82,7 +88,7 @@ def legend(figure: Figure, ax: Axes, baselines: pd.Series, narrow: bool) -> None
     letters = pd.Series(dict(zip(string.ascii_lowercase, baselines.sort_values(), strict=False)))
     name_lines(ax, letters)
     names = baselines.sort_values().index
-    labels += [f"{key}  {name}" for key, name in zip(letters.index, names, strict=False)]
+    labels += [as_it_is(f"{key}  {name}") for key, name in zip(letters.index, names, strict=False)]
     dashes = Line2D([], [], color=FAINT, linewidth=0.8, linestyle="--")
     handles += [dashes] * (len(labels) - len(handles))
     figure.legend(handles, labels, loc="outside lower left", ncols=1, frameon=False, fontsize=9)
@@ -110,7 +116,7 @@ def name_lines(ax: Axes, values: pd.Series) -> None:
         ordered.index, ordered, heights, places, outside, strict=True
     ):
         ax.annotate(
-            f"{name} ({value:.2g}, outside)" if out else str(name),
+            as_it_is(f"{name} ({value:.2g}, outside)" if out else name),
             xy=(1.0, height),
             xytext=(1.04, place),
             xycoords="axes fraction",

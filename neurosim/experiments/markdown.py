@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,9 +27,28 @@ def _row(cells: Sequence[Any]) -> str:
     return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
+def plain(text: Any) -> str:
+    """Write words from elsewhere so that nothing in them means anything to Markdown.
+
+    A bar, which ends a cell, is left to `table`.
+    """
+    words = " ".join(str(text).split())
+    words = MEANS.sub(r"\\\g<0>", words)
+    return FIRST.sub(r"\1\\\2", words)
+
+
+MEANS = re.compile(
+    r"[\\`*\[\]<>#~]"
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # within a word it is a letter
+    r"|&(?=#|[A-Za-z])|!(?=\[)"
+)
+FIRST = re.compile(r"^(\d*)([-+=.)])")  # of a line: a list, or a heading
+
+
 def code(text: Any) -> str:
     """Quote a few words as they are, in a cell or a sentence."""
-    return f"`{' '.join(str(text).split()).replace('`', chr(39))}`"
+    words = " ".join(str(text).split()).replace("`", "'")
+    return f"`{words}`" if words else ""
 
 
 def block(text: str, language: str = "") -> list[str]:
@@ -36,7 +56,7 @@ def block(text: str, language: str = "") -> list[str]:
     fence = "```"
     while fence in text:
         fence += "`"
-    return [f"{fence}{language}", *text.strip("\n").splitlines(), fence]
+    return [f"{fence}{language}", *text.strip("\n").split("\n"), fence]
 
 
 def with_unit(number: float, units: Mapping[str, float]) -> str:

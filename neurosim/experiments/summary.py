@@ -8,7 +8,7 @@ import tomli_w
 
 from neurosim.experiments import environment
 from neurosim.experiments.baselines import MEANING
-from neurosim.experiments.markdown import block
+from neurosim.experiments.markdown import block, plain
 from neurosim.experiments.markdown import table as markdown_table
 from neurosim.substrate.words import explanation
 from neurosim.training import COUNTS
@@ -59,7 +59,13 @@ def budget(rule: Any) -> str:
 def markdown(config: Config, result: Result) -> str:
     """Write the page."""
     history = result.history
-    lines = [f"# {config.name}", "", verdict(result), "", *scores(config, result.table)]
+    lines = [
+        f"# {plain(config.name)}",
+        "",
+        plain(verdict(result)),
+        "",
+        *scores(config, result.table),
+    ]
     if history.epoch:
         online = number(history.last["train_mse"])
         lines.append(f"While it was still learning, in the last epoch: train MSE {online}.")
@@ -89,7 +95,7 @@ def scores(config: Config, table: pd.DataFrame) -> list[str]:
     heads = [name.replace("_", " ").replace("mse", "MSE") for name in columns]
     rows = []
     for who, row in table.iterrows():
-        cells = [str(who), *(number(row[name]) for name in columns)]
+        cells = [plain(who), *(number(row[name]) for name in columns)]
         rows.append([f"**{cell}**" if who == AFTER and cell else cell for cell in cells])
     lines = markdown_table(["", *heads], rows)
     lines += [
@@ -108,7 +114,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     for who in table.index:
         words = [MEANING.get(str(who)), said.get(who)]
         if any(words):
-            lines.append(f"- {who}: {'; '.join(filter(None, words))}")
+            lines.append(f"- {plain(who)}: {plain('; '.join(filter(None, words)))}")
     return ["", *lines] if lines else []
 
 
@@ -125,9 +131,17 @@ def budgets(config: Config) -> list[str]:
 
 def settings(config: Config) -> list[str]:
     """Write the whole config."""
-    source = getattr(config.task, "source", None)
-    lines = [f"Data: {source}.", ""] if source else []
+    source = data_source(config.task)
+    lines = [f"Data: {plain(source)}.", ""] if source else []
     return lines + block(tomli_w.dumps(config.resolved()), "toml")
+
+
+def data_source(task: Any) -> str:
+    """Where a task's data are from, if it says so, and they are here."""
+    try:
+        return str(getattr(task, "source", ""))
+    except (ValueError, OSError):  # a task's errors are ValueErrors
+        return ""
 
 
 def versions(used: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ def curves(
     seen, last = [np.empty(0)], 0
     for colour, (name, histories) in zip(COLOURS, groups.items(), strict=False):
         each = pd.concat(histories).groupby("epoch")["test_mse"].agg(["mean", "min", "max"])
-        ax.plot(each.index, each["mean"], color=colour, label=name)
+        ax.plot(each.index, each["mean"], color=colour, label=figures.as_it_is(name))
         ax.fill_between(each.index, each["min"], each["max"], color=colour, alpha=0.15, lw=0)
         seen.append(each["mean"].to_numpy())
         last = max(last, int(each.index.max()))
@@ -65,9 +65,11 @@ def _axis(ax: Any, done: pd.DataFrame, name: str) -> None:
         words = values.astype("string").fillna("none")
         order = sorted(words.unique())
         places = words.map({word: float(k) for k, word in enumerate(order)}).astype(float)
-        ax.set_xticks(range(len(order)), order, rotation=30 if len(order) > 3 else 0)
+        ax.set_xticks(
+            range(len(order)), [*map(figures.as_it_is, order)], rotation=30 if len(order) > 3 else 0
+        )
         ax.set_xlim(-0.5, len(order) - 0.5)
     means = done["test_mse"].groupby(places).mean()
     ax.plot(means.index, means, color=figures.FAINT, linewidth=1, zorder=1)
     ax.scatter(places, done["test_mse"], s=14, color=figures.AFTER, alpha=0.7, zorder=2)
-    ax.set(yscale="log", xlabel=name)
+    ax.set(yscale="log", xlabel=figures.as_it_is(name))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurosim.experiments.report.page import Page, Picture, anchor_of
+from neurosim.experiments.report.page import Page, Picture
 from neurosim.experiments.reproduce.report import HEADS
 from neurosim.experiments.reproduce.run import FIGURE, SUMMARY, TABLE
 
@@ -26,25 +26,16 @@ def of_all(folder: Path) -> list[Path]:
 def page(title: str, folders: Sequence[Path]) -> Page:
     """Put the summaries and figures of folders on one page."""
     texts = [(path / SUMMARY).read_text(encoding="utf-8") for path in folders]
-    pictures = {
-        path.name: Picture((path / f"{FIGURE}.svg").read_text(encoding="utf-8")) for path in folders
-    }
-    texts = [
-        text.replace(HERE, f"]({path.name})") for path, text in zip(folders, texts, strict=True)
-    ]
+    names = [f"figure-{k}" for k in range(len(texts))]  # folders may be called anything, or alike
+    drawings = [(path / f"{FIGURE}.svg").read_text(encoding="utf-8") for path in folders]
+    pictures = {name: Picture(svg) for name, svg in zip(names, drawings, strict=True)}
+    texts = [text.replace(HERE, f"]({name})") for name, text in zip(names, texts, strict=True)]
     if len(texts) == 1:
-        return Page(_heading(texts[0]), texts[0], pictures)
-    lines = [
-        f"- [{_heading(text)}](#{anchor_of(_heading(text))}): {_count(text)}" for text in texts
-    ]
+        heading, _, text = texts[0].partition("\n")
+        return Page(heading.removeprefix("# "), text, pictures)
     # Each becomes a part: its title a heading of the second level, the others one below theirs.
     parts = [re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE) for text in texts]
-    head = [f"# {title}", "", "Comparisons with the paper's claims:", "", *lines, ""]
-    return Page(title, "\n".join([*head, *parts]), pictures, contents=False)
-
-
-def _heading(text: str) -> str:
-    return text.split("\n", 1)[0].lstrip("# ")
+    return Page(title, "\n".join(parts), pictures, [_count(text) for text in texts])
 
 
 def _count(text: str) -> str:
@@ -56,7 +47,11 @@ def _count(text: str) -> str:
             verdict = next((v for v, head in HEADS.items() if line == f"## {head}"), None)
         elif verdict is not None and line.startswith("  - "):
             counts[verdict] += 1
-    if not any(counts.values()):
-        return "none"
+    total = sum(counts.values())
+    if not total:
+        return "nothing that numbers could contradict"
     differ, unclear, agree = (counts[verdict] for verdict in HEADS)
-    return f"**{differ} differ**, {unclear} are not clear, {agree} agree"
+    return (
+        f"of {total} comparisons with the paper's claims {differ} differ, {unclear} are not "
+        f"clear, {agree} agree"
+    )

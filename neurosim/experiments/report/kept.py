@@ -110,10 +110,11 @@ class Kept:
         try:
             extra = checkpoint.read(self.folder.checkpoint)[1].get("extra") or {}
         except CheckpointError as error:
-            return str(error) if self.folder.checkpoint.exists() else "no epoch was kept"
+            said = str(error).replace(f"{self.folder.checkpoint}", self.folder.checkpoint.name)
+            return said if self.folder.checkpoint.exists() else "no epoch was kept"
         try:
             here = data_digest(self.config.shown)
-        except ValueError as error:  # a task's errors are ValueErrors
+        except (ValueError, OSError) as error:  # a task's errors are ValueErrors
             return f"the data it was trained on are not here ({error})"
         return "" if extra.get("data") == here else "the data it was trained on are not here"
 

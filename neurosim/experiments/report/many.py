@@ -11,7 +11,7 @@ import pandas as pd
 
 from neurosim.experiments import summary
 from neurosim.experiments.baselines import MEANING
-from neurosim.experiments.markdown import block, code, table
+from neurosim.experiments.markdown import block, code, plain, table
 from neurosim.experiments.report import costs, drawings
 from neurosim.experiments.report import run as one
 from neurosim.experiments.report.kept import FINISHED, Kept
@@ -39,7 +39,7 @@ def page(title: str, runs: Sequence[Kept]) -> Page:
     verdict = (
         _verdict(groups) if alike else ["Tasks differ, and errors of different ones with them."]
     )
-    lines = [f"# {title}", "", *_headline(frame, groups), "", *verdict]
+    lines = [*_headline(frame, groups), "", *verdict]
     lines += ["", "## Errors", "", *_errors(groups, baselines)]
     if len(fields) and len(done):
         pictures["axes"] = Picture.drawn(
@@ -91,7 +91,7 @@ def _headline(frame: pd.DataFrame, groups: Mapping[str, Any]) -> list[str]:
     }
     words = " on ".join(", ".join(map(str, names[key])) for key in ("rule.name", "task.name"))
     several = f" in {len(groups)} groups that differ in more than seeds" if len(groups) > 1 else ""
-    return [f"**{words}**: {len(frame)} runs{several}; {states}."]
+    return [f"**{plain(words)}**: {len(frame)} runs{several}; {states}."]
 
 
 def _verdict(groups: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -99,13 +99,14 @@ def _verdict(groups: Mapping[str, pd.DataFrame]) -> list[str]:
     scores, baselines = _finished(best), compare.baselines(best)
     if scores.empty:
         return ["No run came to a result."]
-    said = f"Lowest mean test error: **{name}**, {_spread(scores)}."
+    said = f"Lowest mean test error: **{plain(name)}**, {_spread(scores)}."
     if baselines.empty:
         return [f"{said} No baselines were computed, so nothing is said about how good this is."]
     lower = [str(who) for who, error in baselines.items() if error <= scores.mean()]
     if lower:
-        return [f"{said} As good or better, with nothing learned step by step: {', '.join(lower)}."]
-    return [f"{said} Better than every baseline; the nearest is {baselines.index[0]}."]
+        better = plain(", ".join(lower))
+        return [f"{said} As good or better, with nothing learned step by step: {better}."]
+    return [f"{said} Better than every baseline; the nearest is {plain(baselines.index[0])}."]
 
 
 def _finished(of: pd.DataFrame, column: str = "test_mse") -> pd.Series:
@@ -125,9 +126,9 @@ def _errors(groups: Mapping[str, pd.DataFrame], baselines: pd.Series) -> list[st
     rows: list[tuple[float, list[str]]] = []
     for name, of in list(groups.items())[:LINES]:
         test, train = _finished(of), _finished(of, "train_mse")
-        cells = [f"**{name}**", _spread(test), _spread(train), f"{len(test)} of {len(of)}"]
+        cells = [f"**{plain(name)}**", _spread(test), _spread(train), f"{len(test)} of {len(of)}"]
         rows.append((test.mean() if len(test) else float("inf"), cells))
-    rows += [(error, [str(who), f"{error:.4g}", "", ""]) for who, error in baselines.items()]
+    rows += [(error, [plain(who), f"{error:.4g}", "", ""]) for who, error in baselines.items()]
     rows.sort(key=lambda row: row[0])
     lines = table(["", "test MSE", "train MSE", "runs finished"], [cells for _, cells in rows])
     lines += [
@@ -148,7 +149,7 @@ def _histories(of: pd.DataFrame, by_name: Mapping[str, Kept]) -> list[pd.DataFra
 
 
 def _best(best: Kept, row: Any, fields: Sequence[str], pictures: dict[str, Picture]) -> list[str]:
-    what = f"{compare.words(row, fields) or DEFAULT}, " if fields else ""
+    what = f"{plain(compare.words(row, fields) or DEFAULT)}, " if fields else ""
     lines = [
         "## Predictions",
         "",
@@ -156,7 +157,7 @@ def _best(best: Kept, row: Any, fields: Sequence[str], pictures: dict[str, Pictu
     ]
     lines[-1] += f" with the lowest test error, {row['test_mse']:.4g}, hence a flattering choice."
     if best.missing:
-        return [*lines, "", f"They cannot be shown: {best.missing}."]
+        return [*lines, "", f"They cannot be shown: {plain(best.missing)}."]
     pictures["predictions"] = one.predictions(best)
     return [*lines, "", "![What was asked for and what the network answers](predictions)"]
 
@@ -170,7 +171,7 @@ def _without_result(frame: pd.DataFrame, fields: Sequence[str]) -> list[str]:
         for status, some in of.groupby("status"):
             seeds = ", ".join(map(str, some["training.seed"]))
             reasons = [reason for reason in some["reason"] if reason]
-            rows.append([name, seeds, status, code(reasons[0]) if reasons else ""])
+            rows.append([plain(name), seeds, status, code(reasons[0]) if reasons else ""])
     lines = table(["", "seeds", "status", "why (of the first)"], rows[:LINES], words=4)
     return ["", "## Runs without a result", "", *lines]
 
@@ -205,7 +206,7 @@ def _costs(groups: Mapping[str, pd.DataFrame], by_name: Mapping[str, Kept]) -> l
         memory = took["memory"].dropna()
         rows.append(
             [
-                name,
+                plain(name),
                 f"{mean['steps']:,.0f}",
                 costs.duration(mean["seconds"]),
                 costs.duration(mean["seconds_per_step"]),

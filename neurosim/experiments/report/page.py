@@ -7,7 +7,7 @@ import html
 import io
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -50,18 +50,18 @@ class Page:
     ----------
     title : str
     text : str
-        Markdown, beginning with the title as a heading; ``![what it shows](name)`` stands for a
-        picture.
+        Markdown; ``![what it shows](name)`` stands for a picture.
     pictures : mapping of str to Picture
         By name.
-    contents : bool
-        Whether to begin with links to the headings of the second level.
+    remarks : sequence of str
+        On each of the second level's headings, to begin with; without, there are links to them
+        alone, if they are more than two.
     """
 
     title: str
     text: str
     pictures: Mapping[str, Picture] = field(default_factory=dict)
-    contents: bool = True
+    remarks: Sequence[str] = ()
 
 
 def as_html(page: Page) -> str:
@@ -69,9 +69,9 @@ def as_html(page: Page) -> str:
     files = resources.files("neurosim.experiments.report")
     template, style = ((files / name).read_text("utf-8") for name in ("page.html", "page.css"))
     body, headings = _body(page)
-    contents = headings if page.contents else []
+    remarks = list(zip(headings, page.remarks, strict=True)) if page.remarks else []
     made = Environment(autoescape=True, trim_blocks=True).from_string(template)
-    return made.render(title=page.title, style=style, body=body, contents=contents)
+    return made.render(title=page.title, style=style, body=body, headings=headings, remarks=remarks)
 
 
 def _body(page: Page) -> tuple[str, list[tuple[str, str]]]:
@@ -82,23 +82,25 @@ def _body(page: Page) -> tuple[str, list[tuple[str, str]]]:
     reader.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
     reader.add_render_rule("table_close", lambda *_: "</table></div>\n")
     tokens = reader.parse(page.text)
-    contents: list[tuple[str, str]] = []
+    headings: list[tuple[str, str]] = []
     taken: set[str] = set()
     for opening, inline in itertools.pairwise(tokens):
         if opening.type == "heading_open":
-            anchor = _free(anchor_of(inline.content), taken)
+            anchor = _anchor(inline.content, taken)
             opening.attrSet("id", anchor)
             if opening.tag == "h2":
-                contents.append((anchor, inline.content.replace("`", "")))
-    return reader.renderer.render(tokens, reader.options, {}), contents
+                headings.append((anchor, _words(inline)))
+    return reader.renderer.render(tokens, reader.options, {}), headings
 
 
-def anchor_of(heading: str) -> str:
-    """Where a link to a heading goes."""
-    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-") or "part"
+def _words(inline: Any) -> str:
+    """What a heading says, without its marks."""
+    return "".join(token.content for token in inline.children)
 
 
-def _free(anchor: str, taken: set[str]) -> str:
+def _anchor(heading: str, taken: set[str]) -> str:
+    """Where a link to a heading goes: to this one, of several that say the same."""
+    anchor = re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-") or "part"
     numbered = (f"{anchor}-{k}" for k in itertools.count(2))
     found = next(name for name in itertools.chain([anchor], numbered) if name not in taken)
     taken.add(found)

@@ -8,7 +8,7 @@ from typing import Any
 
 from neurosim.experiments import figures, summary
 from neurosim.experiments.config import Config
-from neurosim.experiments.markdown import code
+from neurosim.experiments.markdown import code, plain
 from neurosim.experiments.report import costs
 from neurosim.experiments.report.kept import FINISHED, Kept
 from neurosim.experiments.report.page import Page, Picture
@@ -17,7 +17,7 @@ from neurosim.experiments.report.page import Page, Picture
 def page(run: Kept) -> Page:
     """Write and draw everything there is to say about a run."""
     config, pictures = run.config, {}
-    lines = [f"# {run.name}", "", headline(run), "", *state(run)]
+    lines = [headline(run), "", *state(run)]
     lines += ["", "## Errors", "", *_errors(run)]
     if run.history.epoch:
         pictures["learning"] = Picture.drawn(
@@ -26,7 +26,7 @@ def page(run: Kept) -> Page:
         lines += ["", "## Learning", "", "![Error over epochs](learning)"]
     lines += ["", "## Predictions", ""]
     if run.missing:
-        lines.append(f"None: {run.missing}.")
+        lines.append(f"None: {plain(run.missing)}.")
     else:
         pictures["predictions"] = predictions(run)
         lines.append("![What was asked for and what the network answers](predictions)")
@@ -34,7 +34,7 @@ def page(run: Kept) -> Page:
     lines += ["", "## What the rule has to know", "", *summary.budgets(config)]
     lines += ["", "## Costs", ""]
     if run.missing:
-        lines.append(f"Not measured: {run.missing}.")
+        lines.append(f"Not measured: {plain(run.missing)}.")
     else:
         lines += costs.tell(run.trained, config.shown, run.learned)
     lines += ["", "## Settings", "", *summary.settings(config), "", *_ran_on(run)]
@@ -59,7 +59,7 @@ def headline(run: Kept) -> str:
     if config.decorrelation is not None:
         rule += f" with {config.names['decorrelation']}"
     words = [
-        f"**{rule}** on **{config.names['task']}**",
+        f"**{plain(rule)}** on **{plain(config.names['task'])}**",
         f"{config.network.hidden} hidden neurons",
         f"{run.history.epoch} of {config.training.epochs} epochs",
         f"{config.training.batch} replicas",
@@ -71,7 +71,7 @@ def headline(run: Kept) -> str:
 def state(run: Kept) -> list[str]:
     """Say what came of it, in a sentence."""
     if run.status == FINISHED:
-        return [summary.verdict_of(run.numbers["beaten"], run.numbers["not_beaten"])]
+        return [plain(summary.verdict_of(run.numbers["beaten"], run.numbers["not_beaten"]))]
     words = {
         "diverged": "**It diverged**: there is no result",
         "failed": "**It failed**: there is no result",
@@ -92,8 +92,10 @@ def _errors(run: Kept) -> list[str]:
         return ["Nothing was measured yet."]
     lines = summary.scores(run.config, table)
     if run.numbers:
-        said = f"{run.history.last['train_mse']:.4g}"
-        lines.append(f"The lowest test error first. In the last epoch, while learning: {said}.")
+        lines.append("The lowest test error first.")
+        if len(run.history):
+            said = f"{run.history.last['train_mse']:.4g}"
+            lines.append(f"In the last epoch, while learning: train MSE {said}.")
         return lines + summary.notes(table)
     return [*lines, f"After {run.history.epoch} epochs; train: while learning. No baselines yet."]
 
