@@ -65,7 +65,7 @@ def page(title: str, runs: Sequence[Kept]) -> Page:
     if len(done) and not best.missing:
         lines += ["", "Of the run of the lowest test error:", ""]
         lines += costs.tell(best.trained, best.config.shown, best.learned)
-    lines += ["", "## Settings", "", *_settings(frame, fields)]
+    lines += ["", "## Settings", "", *_settings(frame)]
     return Page(title, "\n".join(lines) + "\n", pictures)
 
 
@@ -218,16 +218,23 @@ def _costs(groups: Mapping[str, pd.DataFrame], by_name: Mapping[str, Kept]) -> l
     return [*table(head, rows), "", "Means over runs; events, operations and writes are of a step."]
 
 
-def _settings(frame: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+def _settings(frame: pd.DataFrame) -> list[str]:
     """What all runs share, and what was varied."""
     own = [name for name in frame if results.is_field(str(name))]
-    differ = [name for name in own if frame[name].nunique(dropna=False) > 1]
-    shared = {name: frame[name].iloc[0] for name in own if name not in differ}
-    told = [f"{name} = {value}" for name, value in shared.items() if not compare.missing(value)]
+    values = {name: list(map(_number, frame[name].dropna().drop_duplicates())) for name in own}
+    everywhere = {name for name in own if not frame[name].isna().any()}
+    shared = [name for name in own if len(values[name]) == 1 and name in everywhere]
+    told = [f"{name} = {values[name][0]}" for name in shared]
     lines = ["All runs:", "", *block("\n".join(told)), ""]
-    for name in differ:
-        values = [
-            code(value) for value in frame[name].drop_duplicates() if not compare.missing(value)
-        ]
-        lines.append(f"- {name}: {', '.join(values[:LINES])}{' ...' * (len(values) > LINES)}")
+    for name in own:
+        if name not in shared and values[name]:
+            some = "" if name in everywhere else " (of those that have it)"
+            given = ", ".join(map(code, values[name][:LINES]))
+            more = " ..." * (len(values[name]) > LINES)
+            lines.append(f"- {name}{some}: {given}{more}")
     return lines
+
+
+def _number(value: Any) -> Any:
+    """A value as a config would have it: columns with gaps make 2 into 2.0."""
+    return f"{value:g}" if isinstance(value, float) else value
