@@ -24,7 +24,7 @@ def tell(sim: Simulator, task: Any, found: Mapping[str, Any]) -> list[str]:
         As it was left.
     task : task
     found : mapping
-        What `experiments.tables.learned` gives of the run: steps, seconds, counts.
+        What `Kept.learned` gives of the run: steps, seconds, memory, counts.
     """
     metrics = measure(sim, *task.test())
     return [
