@@ -21,6 +21,9 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The file. [default: DIR/report.html]")] = None,
 ) -> None:
     """Write a page for people: one HTML file that needs nothing else."""
+    from neurosim import screen
     from neurosim.experiments import report as pages
 
-    print(pages.write(folders, out))
+    with screen.console(stderr=True).status("evaluating and drawing"):  # of a large network: long
+        made = pages.write(folders, out)
+    print(made)

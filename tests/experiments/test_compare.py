@@ -183,6 +183,8 @@ def test_runs_are_named_by_what_differs_names_first():
         "NP, learning_rate 0.001"
     )
     assert words({"a.x": 1, "b.x": 2}, ["a.x", "b.x"]) == "a.x 1, b.x 2"
+    rates = {"rule.learning_rate.A": 1.0, "decorrelation.learning_rate": 0.5}
+    assert words(rates, list(rates)) == "learning_rate.A 1, decorrelation.learning_rate 0.5"
     assert words(row, []) == ""
 
 

@@ -434,6 +434,13 @@ def test_judged_by_held_out_data_is_said(done):
     assert "held out" not in done("plain")[1].words("Errors").replace("a held-out fifth", "")
 
 
+def test_so_it_is_of_several_runs(done, tmp_path):
+    plain, held_out, noisy = (done(kind)[0] for kind in ("plain", "held out", "noisy"))
+    said = "held out, not by the test"
+    assert said in look([plain, held_out], tmp_path / "page.html").words("Errors")
+    assert said not in look([plain, noisy], tmp_path / "page.html").words("Errors")
+
+
 @pytest.mark.parametrize("kind", ["plain", "BPTT", "own rule"])
 def test_the_budget_of_the_rule_and_of_decorrelation_is_told(done, kind):
     folder, page = done(kind)

@@ -136,6 +136,8 @@ def _errors(groups: Mapping[str, pd.DataFrame], baselines: pd.Series) -> list[st
         "Means over runs (least to greatest); the lowest test error first. Plain lines are ",
     ]
     lines[-1] += "baselines. MSE: over steps, series and outputs, in the task's own units."
+    if any((of["training.held_out"] > 0).any() for of in groups.values()):
+        lines.append("Judged by training data that were held out, not by the test.")
     if len(groups) > LINES:
         lines += ["", f"{len(groups) - LINES} more groups are in the sweep's results.parquet."]
     names = dict.fromkeys(str(who).partition(" (")[0] for who in baselines.index)

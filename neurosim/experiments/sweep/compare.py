@@ -65,14 +65,17 @@ def varied(frame: pd.DataFrame) -> list[str]:
 
 def words(row: Any, fields: Sequence[str]) -> str:
     """Write what a run is told from others by: names first, then what differs beside them."""
-    last = [name.rpartition(".")[2] for name in fields]
+    short = {name: name.partition(".")[2] for name in fields}
     parts = []
-    for name, short in sorted(zip(fields, last, strict=True), key=lambda each: each[1] != "name"):
+    for name in sorted(fields, key=lambda name: short[name] != "name"):
         if missing(row[name]):
             continue
         value = f"{row[name]:g}" if isinstance(row[name], float) else str(row[name])
-        own = short if last.count(short) == 1 else name
-        parts.append(value if short == "name" else f"{own} {value}")
+        # Two rules learn side by side: a rate without more is that of the one with a reward.
+        alone = list(short.values()).count(short[name]) == 1
+        alone = alone and not name.startswith("decorrelation.")
+        own = short[name] if alone else name
+        parts.append(value if short[name] == "name" else f"{own} {value}")
     return ", ".join(parts)
 
 
