@@ -221,6 +221,45 @@ def test_a_budget_is_read_off_the_functions(rule, teacher, neuron, synapse, own_
     assert rule.budget() == rule(learning_rate=1e-3).budget()
 
 
+def test_a_budget_says_what_options_change():
+    rule = ns.ANP(1e-3, passes="both", noise_std=0, normalise=0.1, optimiser="adam")
+    assert [line.split(" = ")[0] for line in rule.budget().options] == [
+        "passes",
+        "normalise",
+        "optimiser",
+    ]
+    assert "as set     passes = 'both': both passes are noisy, none is clean" in str(rule.budget())
+    later = ns.NP(1e-3, reward="global", window=20, resync_every=20, pairs=4).budget().options
+    assert "pairs = 4: 8 perturbed passes beside the baseline, each with its opposite" in later
+    assert any("keeps an eligibility" in line and "at an episode's end" in line for line in later)
+    assert not any(
+        "episode's end" in line for line in ns.NP(1e-3, reward="return_to_go").budget().options
+    )
+    assert ns.RFLO(1e-3, optimiser="momentum").budget().options == (
+        "optimiser = 'momentum': each synapse keeps one number more",
+    )
+    for rule in (ns.ANP, ns.NP, ns.WP, ns.RFLO, ns.LearnedFeedback, ns.Decorrelation):
+        assert rule.budget().options == rule(learning_rate=1e-3).budget().options == ()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"passes": "both"},
+        {"pairs": 1},
+        {"layers": "separate"},
+        {"reward": "global"},
+        {"reward": "global", "window": 3},
+        {"resync_every": 3},
+        {"reward_scope": "batch"},
+        {"scale": "published"},
+    ],
+)
+def test_every_option_that_changes_what_is_known_is_told(given):
+    told = ns.ANP(1e-3, **given).budget().options
+    assert [line.split(" = ")[0] for line in told] == list(given)
+
+
 def test_a_budget_can_be_read():
     text = str(ns.Decorrelation.budget())
     assert text.startswith("Decorrelation: 1 pass")

@@ -52,7 +52,7 @@ def number(value: Any) -> str:
 
 def budget(rule: Any) -> str:
     """What a rule has to know; one of your own need not say."""
-    tell = getattr(type(rule), "budget", None)
+    tell = getattr(rule, "budget", None)
     return str(tell()) if tell is not None else f"{type(rule).__name__}: does not say"
 
 

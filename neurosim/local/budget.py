@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,6 +31,8 @@ class Budget:
         Passes of the chip that run side by side (without antithetic pairs).
     memory : str
         What a synapse has to remember from step to step, besides its weight.
+    options : tuple of str
+        What options that were set change in all of this; nothing if the budget is of a class.
     """
 
     rule: str
@@ -41,6 +44,7 @@ class Budget:
     passes: int
     memory: str
     feedback: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.rule}: {self.passes} pass{'es' if self.passes > 1 else ''}"]
@@ -51,7 +55,20 @@ class Budget:
                 lines.append(f"  {title:<10} {item}")
         lines.append(f"  own noise  {'must be known' if self.own_noise else 'need not be known'}")
         lines.append(f"  memory     {self.memory}")
+        for title, item in zip(["as set", *[""] * len(self.options)], self.options, strict=False):
+            lines.append(f"  {title:<10} {item}")
         return "\n".join(lines)
+
+
+class OfBoth:
+    """A method of a class and of its instances: it is given both, the instance or None."""
+
+    def __init__(self, function: Callable[..., Budget]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, rule: Any, cls: type) -> Callable[[], Budget]:
+        return functools.partial(self._function, cls, rule)
 
 
 class LearningRule:
@@ -61,9 +78,13 @@ class LearningRule:
     memory: ClassVar[str] = "none"
     knows: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
-    @classmethod
-    def budget(cls) -> Budget:
-        """Tell what must be known where."""
+    def changed_budget(self) -> tuple[str, ...]:
+        """What options that are not as by default change in the budget."""
+        return ()
+
+    @OfBoth
+    def budget(cls: Any, rule: Any) -> Budget:
+        """Tell what must be known where; of an instance also what its options change."""
         asked: dict[str, list[str]] = {place: [] for place in PLACES}
         for place, known in cls.knows.items():
             function = scalar(cls, place)
@@ -98,4 +119,5 @@ class LearningRule:
             own_noise="noise" in asked["neuron"] + asked["synapse"],
             passes=cls.passes,
             memory=cls.memory,
+            options=() if rule is None else rule.changed_budget(),
         )

@@ -92,6 +92,28 @@ class Perturbation(ProjectionRule):
         "none with a local reward; otherwise one eligibility per synapse, replica and pair"
     )
 
+    def changed_budget(self) -> tuple[str, ...]:
+        """What options that are not as by default change in the budget."""
+        later = "each synapse keeps an eligibility, per replica and pair"
+        k = self.pairs
+        words = {
+            "passes": "both passes are noisy, none is clean; pre is their mean",
+            "pairs": f"{2 * k} perturbed passes beside the baseline, each with its opposite",
+            "layers": "perturbed passes of its own for every population that learns",
+            "reward": later
+            + ("" if self.reward == "return_to_go" else "; one broadcast, at an episode's end"),
+            "window": "everyone knows when an episode ends",
+            "resync_every": "perturbed passes take over the baseline's state: a connection between "
+            "the copies of each neuron",
+            "reward_scope": "one scalar for all replicas, not one each",
+            "scale": "another factor in the scalar, the paper's",
+        }
+        usual = {f.name: f.default for f in fields(self)}
+        given = {name: getattr(self, name) for name in words if name in usual}
+        changed = [name for name, value in given.items() if value != usual[name]]
+        own = tuple(f"{name} = {given[name]!r}: {words[name]}" for name in changed)
+        return own + super().changed_budget()
+
     def __post_init__(self) -> None:
         super().__post_init__()
         owner = type(self).__name__

@@ -54,6 +54,17 @@ class ProjectionRule(LearningRule):
         "feedback_synapse": FEEDBACK,
     }
 
+    def changed_budget(self) -> tuple[str, ...]:
+        """What options that are not as by default change in the budget."""
+        found = []
+        if self.normalise is not None:
+            words = "one more scalar per projection and replica, the power of what it transmits"
+            found.append(f"normalise = {self.normalise:g}: {words}")
+        if self.optimiser != "sgd":
+            kept = "one number" if self.optimiser == "momentum" else "two numbers"
+            found.append(f"optimiser = {self.optimiser!r}: each synapse keeps {kept} more")
+        return tuple(found)
+
     def __post_init__(self) -> None:
         owner = type(self).__name__
         check_rate(owner, self.learning_rate)
