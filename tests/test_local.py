@@ -252,7 +252,7 @@ def test_a_budget_says_what_options_change():
         {"reward": "global", "window": 3},
         {"resync_every": 3},
         {"reward_scope": "batch"},
-        {"scale": "published"},
+        {"scale": "network"},
     ],
 )
 def test_every_option_that_changes_what_is_known_is_told(given):
