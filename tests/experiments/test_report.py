@@ -724,6 +724,15 @@ def test_a_result_without_its_history_is_still_shown(copied):
     assert AFTER in [row[0] for row in page.of("Errors", "table")[0]]
 
 
+def test_so_is_one_of_several_and_one_that_is_alone_in_a_sweep(copied, done, tmp_path):
+    (copied / "history.parquet").unlink()
+    several = look([copied, done("noisy")[0]], tmp_path / "page.html")
+    assert "2 runs" in several.words("")
+    (tmp_path / "sweep" / POOL).mkdir(parents=True)
+    shutil.copytree(copied, tmp_path / "sweep" / POOL / "one")
+    assert "1 finished" in look(tmp_path / "sweep").words("")
+
+
 # ----------------------------------------------------------------------- nothing is changed
 
 

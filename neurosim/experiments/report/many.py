@@ -147,7 +147,8 @@ def _errors(groups: Mapping[str, pd.DataFrame], baselines: pd.Series) -> list[st
 
 def _histories(of: pd.DataFrame, by_name: Mapping[str, Kept]) -> list[pd.DataFrame]:
     names = of.loc[of["status"] == FINISHED, "run"]
-    return [by_name[name].history.frame for name in names]
+    histories = [by_name[name].history for name in names]
+    return [history.frame for history in histories if len(history)]
 
 
 def _best(best: Kept, row: Any, fields: Sequence[str], pictures: dict[str, Picture]) -> list[str]:
