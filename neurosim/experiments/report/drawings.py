@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from neurosim.experiments import figures
+from neurosim.experiments.sweep.runs import FINISHED
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 
@@ -43,7 +44,7 @@ def axes(frame: pd.DataFrame, fields: Sequence[str], narrow: bool) -> Figure:
     rows = math.ceil(len(fields) / columns)
     figure = figures.new(4.4 if narrow else 8.0, 2.9 * rows)
     panels = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
-    done = frame[frame["status"] == "finished"]
+    done = frame[frame["status"] == FINISHED]
     for ax, name in zip(panels, fields, strict=False):
         _axis(ax, done, name)
     for ax in panels[len(fields) :]:

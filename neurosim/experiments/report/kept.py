@@ -14,11 +14,11 @@ from neurosim import checkpoint
 from neurosim.errors import CheckpointError
 from neurosim.experiments.config import Config, load
 from neurosim.experiments.folder import Folder, data_digest
-from neurosim.experiments.run import AFTER, BEFORE, pace
+from neurosim.experiments.run import pace
+from neurosim.experiments.summary import AFTER, BEFORE
+from neurosim.experiments.sweep.runs import FINISHED
 from neurosim.simulator import Simulator
 from neurosim.training import COUNTS, History
-
-FINISHED, UNFINISHED = "finished", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Kept:
         folder.refuse_empty()
         config, failure = load(folder.config), folder.given_up
         numbers = folder.numbers if folder.finished(config) else {}
-        status = FINISHED if numbers else str(failure.get("status", UNFINISHED))
+        status = FINISHED if numbers else str(failure.get("status", "unfinished"))
         history = folder.read_history()
         return cls(folder, config, history, numbers, status, str(failure.get("reason", "")))
 

@@ -14,9 +14,10 @@ from neurosim.experiments.baselines import MEANING
 from neurosim.experiments.markdown import block, code, plain, table
 from neurosim.experiments.report import costs, drawings
 from neurosim.experiments.report import run as one
-from neurosim.experiments.report.kept import FINISHED, Kept
+from neurosim.experiments.report.kept import Kept
 from neurosim.experiments.report.page import Page, Picture
 from neurosim.experiments.sweep import compare, results
+from neurosim.experiments.sweep.runs import FINISHED
 
 LINES = 40  # groups in a table; the rest is in the sweep's own
 PANELS = 8  # fields that were varied

@@ -10,8 +10,9 @@ from neurosim.experiments import figures, summary
 from neurosim.experiments.config import Config
 from neurosim.experiments.markdown import code, plain
 from neurosim.experiments.report import costs
-from neurosim.experiments.report.kept import FINISHED, Kept
+from neurosim.experiments.report.kept import Kept
 from neurosim.experiments.report.page import Page, Picture
+from neurosim.experiments.sweep.runs import FINISHED
 
 
 def page(run: Kept) -> Page:
