@@ -364,6 +364,8 @@ def test_one_that_is_not_for_these_numbers_is_not_refused():
         lambda delta_loss, power, n: 1.0 if delta_loss > 0 else -1.0,
         lambda delta_loss, power, n: delta_loss * abs(delta_loss),
         lambda delta_loss, power, n: delta_loss + n,
+        lambda delta_loss, power, n: n * abs(delta_loss) / power,
+        lambda delta_loss, power, n: n * max(delta_loss, 0.0) / power,
     ],
 )
 def test_a_later_reward_must_grow_as_the_loss_does(crooked):
