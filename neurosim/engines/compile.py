@@ -79,7 +79,10 @@ def _compiled(function: Any, exact: bool, version: str) -> Any:
 
 
 def adapted(
-    function: Callable[..., Any] | None, known: Mapping[str, str], owner: str
+    function: Callable[..., Any] | None,
+    known: Mapping[str, str],
+    owner: str,
+    exact: bool = False,
 ) -> Callable[..., Any]:
     """Compile a scalar function behind the full list of what it might ask for.
 
@@ -87,25 +90,33 @@ def adapted(
     asks for. None stands for a function that always answers nothing, 0.
     """
     wanted = None if function is None else tuple(arguments(function, known, owner))
-    return _adapter(function, tuple(known), wanted, fingerprint([function]))
+    return _adapter(function, tuple(known), wanted, exact, fingerprint([function]))
 
 
 @cache
 def _adapter(
-    function: Any, names: tuple[str, ...], wanted: tuple[str, ...] | None, version: str
+    function: Any,
+    names: tuple[str, ...],
+    wanted: tuple[str, ...] | None,
+    exact: bool,
+    version: str,
 ) -> Any:
-    inner = None if function is None else compiled(function)
+    inner = None if function is None else compiled(function, exact)
     answer = "0" if wanted is None else f"inner({', '.join(wanted)})"
-    return njit(**INNER, **FAST)(eval(f"lambda {', '.join(names)}: {answer}", {"inner": inner}))
+    arithmetic = EXACT if exact else FAST
+    made = eval(f"lambda {', '.join(names)}: {answer}", {"inner": inner})
+    return njit(**INNER, **arithmetic)(made)
 
 
-# What kernels take: pointers to float32, uint32 and int64 numbers, integers, float32 numbers.
+# What kernels take: pointers to float32, uint32 and int64 numbers, integers, float32 numbers,
+# unsigned integers of 32 bits.
 KINDS = {
     "p": types.CPointer(types.float32),
     "w": types.CPointer(types.uint32),
     "n": types.CPointer(types.int64),
     "i": types.int64,
     "f": types.float32,
+    "u": types.uint32,
 }
 
 
@@ -122,6 +133,8 @@ class Kernel(_CFunc):
         Fingerprint of what went into it beside the engine's own sources.
     apart : bool
         Promise that no two of its pointers ever lead to the same number.
+    exact : bool
+        Compile without reordered or fused arithmetic.
     """
 
     def __init__(
@@ -130,9 +143,10 @@ class Kernel(_CFunc):
         kinds: Sequence[Any],
         version: str = "",
         apart: bool = True,
+        exact: bool = False,
     ) -> None:
         given = tuple(KINDS.get(kind, kind) for kind in kinds)
-        options = {**FAST, "_nrt": False}
+        options = {**(EXACT if exact else FAST), "_nrt": False}
         super().__init__(function, (given, types.void), locals={}, options=options)
         if apart:
             self._compiler = _Apart(
@@ -166,6 +180,8 @@ def invoke(typing: Any, address: Any, args: Any) -> Any:
                 array = cgutils.create_struct_proxy(kind)(context, builder, value)
                 values.append(array.data)
             elif isinstance(kind, Reference):
+                values.append(value)
+            elif kind == types.uint32:
                 values.append(value)
             else:
                 wanted = types.float32 if isinstance(kind, types.Float) else types.int64

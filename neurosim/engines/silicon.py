@@ -48,7 +48,7 @@ class Silicon:
         """One number for each of `n` units: normal, or of a fluctuator's beginning uniform."""
         plan, out = self.plan, np.zeros(n, dtype=np.float32)
         normal = use != noise.TELEGRAPH_START
-        _draw_units(out, normal, plan.key(use), plan.stream(use, name), pass_, b)
+        draw_units(out, normal, plan.key(use), plan.stream(use, name), pass_, b)
         return out
 
     def _make_neurons(self, populations: Populations) -> None:
@@ -80,7 +80,7 @@ class Silicon:
 
         def drawn(use: int, values: Floats, normal: bool) -> NDArray[np.float32]:
             there = panels(name, values)
-            _draw_devices(there, normal, plan.key(use), plan.stream(use, name), n_post, n_pre)
+            draw_devices(there, normal, plan.key(use), plan.stream(use, name), n_post, n_pre)
             return there
 
         stuck = panels(name, memory.stuck)
@@ -102,7 +102,7 @@ class Silicon:
     def store(self, name: str, before: NDArray[np.float32]) -> None:
         """Have devices store what lies in the weights, or keep what they stored `before`."""
         device, (n_post, n_pre) = self.plan.chip.devices[name], self.plan.network.shape(name)
-        _store(
+        store(
             self._panels(name),
             self._panels(name, self._memory.stuck),
             before,
@@ -207,7 +207,7 @@ class Silicon:
 
 
 @njit(**OUTER, **FAST)
-def _draw_units(out, normal, seed, stream, pass_, replica):
+def draw_units(out, normal, seed, stream, pass_, replica):
     """Draw a number for every unit of a population."""
     for i in range(out.size):
         if normal:
@@ -217,7 +217,7 @@ def _draw_units(out, normal, seed, stream, pass_, replica):
 
 
 @njit(**OUTER, **FAST)
-def _draw_devices(panels, normal, seed, stream, n_post, n_pre):
+def draw_devices(panels, normal, seed, stream, n_post, n_pre):
     """Draw a number for every synapse of a matrix that lies in panels."""
     for panel in range(panels.shape[0]):
         for j in range(n_pre):
@@ -232,7 +232,7 @@ def _draw_devices(panels, normal, seed, stream, n_post, n_pre):
 
 
 @njit(**OUTER, **FAST)
-def _store(panels, stuck, before, limit, spacing, stuck_at, n_post, n_pre):
+def store(panels, stuck, before, limit, spacing, stuck_at, n_post, n_pre):
     """Store weights as well as devices can."""
     for panel in range(panels.shape[0]):
         for j in range(n_pre):
@@ -244,5 +244,5 @@ def _store(panels, stuck, before, limit, spacing, stuck_at, n_post, n_pre):
                     panels[panel, j, r] = on_grid(weight, limit, spacing, ONE / (ONE + ONE))
 
 
-for _function in (_draw_units, _draw_devices, _store):
+for _function in (draw_units, draw_devices, store):
     _function._cache = DiskCache(_function.py_func.__name__, fingerprint([]))
