@@ -64,9 +64,9 @@ def _compiled(function: Any, exact: bool, version: str) -> Any:
     helpers = {name: compiled(helper, exact) for name, helper in called(function).items()}
     for name, value in function.__globals__.items():
         if value is math:
-            helpers[name] = mathematics
+            helpers[name] = mathematics.exact if exact else mathematics
         elif isinstance(value, BuiltinFunctionType) and value in mathematics.FAST:
-            helpers[name] = mathematics.FAST[value]
+            helpers[name] = (mathematics.EXACT if exact else mathematics.FAST)[value]
     copy = FunctionType(
         function.__code__,
         {**function.__globals__, **helpers},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from math import *  # noqa: F403
+from types import ModuleType
 from typing import Any
 
 from numba import njit
@@ -83,3 +84,11 @@ def exp(x):
 
 
 FAST = {math.tanh: tanh, math.exp: exp}
+
+# The same without fused products, for where every machine must find the same bits.
+exact = ModuleType("exact")
+vars(exact).update({name: value for name, value in vars(math).items() if name[0] != "_"})
+for _function in (tanh, exp):
+    _exact = njit(**{**OPTIONS, "fastmath": False})(getattr(_function, "py_func", _function))
+    setattr(exact, _exact.__name__, _exact)
+EXACT = {math.tanh: exact.tanh, math.exp: exact.exp}

@@ -63,11 +63,11 @@ def address(phase: Phase) -> int:
         inner(board, Where(block, blocks, thread, threads, round), which, t)
 
     entry.__name__ = f"phase_{phase.name}"
-    version = sources() + phase.version + _code(phase)
+    version = sources() + phase.version + code_of(phase)
     return int(Kernel(entry, KINDS, version, apart=False, exact=True).entry)
 
 
-def _code(phase: Phase) -> str:
+def code_of(phase: Phase) -> str:
     """Tell phases apart that were written from the same template."""
     code = phase.function.__code__
     cells = phase.function.__closure__ or ()
@@ -109,16 +109,6 @@ class EmulatorEngine(PhasedEngine):
         self._rows_of = np.array(rows, dtype=np.int64).reshape(-1, COLUMNS)
         ends = np.cumsum([sum(len(some.works) for some in s) for s in stretches])
         self._ends = ends.astype(np.int64)
-
-    def _read(self, start: int, count: int) -> Floats:
-        return self._memory[start : start + count].copy()
-
-    def _write(self, start: int, values: Floats) -> None:
-        self._memory[start : start + values.size] = values
-
-    @property
-    def nbytes(self) -> int:
-        return self._memory.nbytes
 
     def _launch(self, steps: NDArray[np.uint32], data: Floats) -> Floats:
         layout, launch = self._layout, self._layout.launch

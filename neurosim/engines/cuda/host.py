@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class PhasedEngine(Engine):
     A subclass says how it launches, and where the array is.
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("first", "second")
+    _memory: Any
 
     def __init__(self, plan: Plan, weights: Weights, threads: int = 1) -> None:
         allowed = f"1 with engine = {self.name!r}"
@@ -50,15 +50,17 @@ class PhasedEngine(Engine):
 
     @abstractmethod
     def _allocate(self) -> None:
-        """Allocate memory, all of it zero."""
+        """Allocate `_memory`, all of it zero."""
 
-    @abstractmethod
-    def _read(self, start: int, count: int) -> Floats:
-        """Copy of numbers in memory."""
+    @staticmethod
+    def _fetched(values: Any) -> Floats:
+        """Numbers from where the memory is."""
+        return np.array(values)
 
-    @abstractmethod
-    def _write(self, start: int, values: Floats) -> None:
-        """Overwrite numbers in memory."""
+    @staticmethod
+    def _handed(values: Floats) -> Any:
+        """Numbers to where the memory is."""
+        return values
 
     @abstractmethod
     def _launch(self, steps: NDArray[np.uint32], data: Floats) -> Floats:
@@ -66,9 +68,18 @@ class PhasedEngine(Engine):
 
     # ------------------------------------------------------------------- places
 
-    def _copies(self, population: str) -> range:
-        """Copies of a population's rows that there are."""
-        return range(self._layout.launch.blocks if self._layout.everywhere(population) else 1)
+    def _read(self, start: int, count: int) -> Floats:
+        """Copy of numbers in memory."""
+        return self._fetched(self._memory[start : start + count])
+
+    def _write(
+        self, start: int, values: Any, offset: int = 0, size: int = 0, copies: int = 1
+    ) -> None:
+        """Overwrite numbers in memory, in all copies of something of a size."""
+        numbers = np.asarray(values, dtype=np.float32).ravel()
+        size = size or offset + numbers.size
+        everyone = self._memory[start : start + copies * size].reshape(copies, size)
+        everyone[:, offset : offset + numbers.size] = self._handed(numbers)
 
     def _rows(self, population: str, row: int, count: int) -> Floats:
         """Copy of some rows of a population, without padding."""
@@ -82,9 +93,9 @@ class PhasedEngine(Engine):
         layout, stride = self._layout, self._layout.strides[population]
         padded = np.zeros((len(values), stride), dtype=np.float32)
         padded[:, : self.plan.network.population(population).size] = values
-        for copy in self._copies(population):
-            start = layout.homes[population] + (copy * layout.n_rows + row) * stride
-            self._write(start, padded.ravel())
+        copies = layout.launch.blocks if layout.everywhere(population) else 1
+        size = layout.n_rows * stride
+        self._write(layout.homes[population], padded, row * stride, size, copies)
 
     def _matrix(self, name: str, start: int | None = None) -> Floats:
         """Copy of a weight matrix, or of what lies like it from `start` on."""
@@ -102,16 +113,17 @@ class PhasedEngine(Engine):
             at_ = start + self._layout.beginning[m]
         padded = np.zeros((n_post, stride), dtype=np.float32)
         padded[:, :n_pre] = values
-        self._write(at_, padded.ravel())
+        self._write(at_, padded)
 
     def _on_desk(self, name: str, count: int, start: int = 0) -> Floats:
         """Copy of what lies on the desk; it is the same on all."""
         return self._read(self._layout.desks + self._layout.desk[name] + start, count)
 
     def _set_desks(self, name: str, values: Any) -> None:
-        layout, numbers = self._layout, np.asarray(values, dtype=np.float32).ravel()
-        for block in range(layout.launch.blocks):
-            self._write(layout.desks + block * layout.desk_size + layout.desk[name], numbers)
+        """Overwrite what lies on all desks."""
+        layout = self._layout
+        where = (layout.desk[name], layout.desk_size, layout.launch.blocks)
+        self._write(layout.desks, values, *where)
 
     # ------------------------------------------------------------------- frozen
 
@@ -268,7 +280,11 @@ class PhasedEngine(Engine):
             ]
             found[f"{name}.readings"] = np.stack(turns)
         if plan.chip.loses:
-            found[f"{name}.before"] = self._rows(name, self._past_row("sent", 1), plan.lanes)
+            before = self._rows(name, self._past_row("sent", 1), plan.lanes)
+            every, t = plan.options.resync_every, self._times.turn - self._times.base - 1
+            if every and t % every == 0:  # devices look where a lane's input comes from instead
+                before = np.tile(before[: plan.batch], (plan.passes, 1))
+            found[f"{name}.before"] = before
         if plan.delays and name != plan.network.inputs.name:
             late = np.zeros((layout.delay, layout.pairs, plan.network.population(name).size))
             for i, slot in enumerate(self._times.latest_first()):
@@ -297,7 +313,7 @@ class PhasedEngine(Engine):
         return found
 
     def set_state(self, state: dict[str, Any]) -> None:
-        plan, layout, lanes = self.plan, self._layout, self.plan.lanes
+        plan, layout = self.plan, self._layout
         if any(key == "first" for _, key in self._remembered()):
             self._times.updates = int(state["optimiser.updates"][0])
         for (name, key), start in self._remembered().items():
@@ -315,7 +331,6 @@ class PhasedEngine(Engine):
         for p in plan.network.populations:
             self._set_past(p.name, state)
         self.set_ages(state)
-        assert lanes
 
     def _set_past(self, name: str, state: dict[str, Any]) -> None:
         plan, layout, batch = self.plan, self._layout, self.plan.batch
@@ -378,7 +393,7 @@ class PhasedEngine(Engine):
 
     def _clear(self, start: int, count: int) -> None:
         if count:
-            self._write(start, np.zeros(count, dtype=np.float32))
+            self._memory[start : start + count] = 0
 
     def _forget(self, name: str, size: int) -> None:
         """Nothing was sent before a sequence that begins at rest; what is owed is kept."""
@@ -470,6 +485,10 @@ class PhasedEngine(Engine):
         for entry, value in entries.items():
             header[entry] = int(value)
         return header, data, places
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._memory.nbytes)
 
     def finish(self) -> None:
         """Nothing is ever left over: a launch ends when every change is written."""
