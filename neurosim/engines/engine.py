@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,8 @@ class Engine(ABC):
     name: str
     plan: Plan
     threads: int
+    # How many times as much it may do as a core does before it looks at the world outside.
+    speed: ClassVar[float] = 1.0
 
     @abstractmethod
     def __init__(self, plan: Plan, weights: Weights, threads: int = 1) -> None: ...

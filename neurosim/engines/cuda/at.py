@@ -113,10 +113,11 @@ into ``Board.memory`` and ``Board.data`` are in numbers of four bytes.
     STREAM_FIRED_READ,
     STREAM_SENT_READ,
     POWER_PARTS,  # start of the parts of its power, chunk by chunk, of two steps
+    POWER_APART,  # how far it is from a chunk's to the next one's
     CHANGED_PARTS,
     EXPLAINED_PARTS,
     PER_POPULATION,
-) = range(23)
+) = range(24)
 
 # --------------------------------------------------------------- table: a matrix
 (
@@ -147,26 +148,23 @@ into ``Board.memory`` and ``Board.data`` are in numbers of four bytes.
     STREAM_LOSS,
     STREAM_JITTER,
     PARTS,  # start of its parts of outputs' sums, chunk by chunk, of two steps
+    PARTS_APART,
     LANE_TILES,
     SIGNALS,  # row of the signals it learns from
     CREDIT_OF,
     DECORRELATES,
     PER_MATRIX,
-) = range(32)
+) = range(33)
 
 # ------------------------------------------------------------- table: a reduction
 (
-    FROM,
+    FROM,  # where its parts begin, those of one step behind those of the other
     COUNT,  # parts to be summed
     ENTRIES,  # sums
-    TURNS,  # how far it is to the parts of the other step
-    COPIES,  # and to those of the next block, if each has its own
-    TO_DESK,  # whether sums go to a place on the desk, or to a row of a population
-    TO,
-    TO_POPULATION,
-    WIDTH,  # entries next to each other
+    OF_OUTPUTS,  # how many of these are outputs', lane by lane
+    TO_DESK,  # where on the desk the others belong
     PER_REDUCTION,
-) = range(10)
+) = range(6)
 
 # ------------------------------------------------------------- values: the network
 (

@@ -40,7 +40,7 @@ from neurosim.engines.fingerprint import fingerprint
 
 KINDS = "wpwpppp" + "u" * 7
 CHECK = 0  # stands for the address of a phase: here a run may end
-ADDRESS, WHICH, WHEN, STEP, RESIDENT, SPAN, TIMES, COLUMNS = range(8)
+ADDRESS, WHICH, WHEN, STEP, RESIDENT, SPAN, TIMES, JOINED, COLUMNS = range(9)
 
 
 @cache
@@ -99,12 +99,7 @@ class EmulatorEngine(PhasedEngine):
         layout = self._layout
         self._memory = np.zeros(layout.size, dtype=np.float32)
         self._program: Program = self.written(layout)
-        stretches = [
-            self._program.first,
-            *self._program.step,
-            self._program.rest,
-            self._program.last,
-        ]
+        stretches = self._program.stretches
         rows = [row for stretch in stretches for row in _rows(stretch)]
         self._rows_of = np.array(rows, dtype=np.int64).reshape(-1, COLUMNS)
         ends = np.cumsum([sum(len(some.works) for some in s) for s in stretches])
@@ -133,7 +128,7 @@ def _rows(stretch: Stretch) -> list[list[int]]:
             span = len(some.works) if i == 0 else 0
             where = CHECK if work.phase is None else address(work.phase)
             about = [work.which, work.when, work.step, int(work.resident)]
-            found.append([where, *about, span, some.times])
+            found.append([where, *about, span, some.times, int(work.joined)])
     return found
 
 
@@ -173,26 +168,33 @@ def _work(
             i += 1
             continue
         for again in range(row[TIMES]):
-            for work in rows[i : i + row[SPAN]]:
-                step = t
-                if work[STEP] == NEXT:
-                    step = t + 1
-                elif work[STEP] == BEFORE:
-                    step = t - 1
-                if step < steps[at.START] or step >= steps[at.STOP]:
-                    continue
-                if not _due(work, steps, step):
-                    continue
-                some = order[(i + step) % order.shape[0]]
+            begin = i
+            while begin < i + row[SPAN]:
+                # Works that a thread goes through without waiting.
+                end = begin + 1
+                while rows[end - 1, JOINED] and end < stop:
+                    end += 1
+                some = order[(begin + t) % order.shape[0]]
                 for k in range(threads):
-                    arguments = (
-                        table, values, steps, memory, data,
-                        weights[block] if work[RESIDENT] else memory, scratch[block],
-                        U(block), U(blocks), U(some[k]), U(threads), U(again), U(work[WHICH]),
-                        U(step),
-                    )  # fmt: skip
-                    invoke(work[ADDRESS], arguments)
-        i += row[SPAN]
+                    for work in rows[begin:end]:
+                        step = t
+                        if work[STEP] == NEXT:
+                            step = t + 1
+                        elif work[STEP] == BEFORE:
+                            step = t - 1
+                        if step < steps[at.START] or step >= steps[at.STOP]:
+                            continue
+                        if not _due(work, steps, step):
+                            continue
+                        arguments = (
+                            table, values, steps, memory, data,
+                            weights[block] if work[RESIDENT] else memory, scratch[block],
+                            U(block), U(blocks), U(some[k]), U(threads), U(again),
+                            U(work[WHICH]), U(step),
+                        )  # fmt: skip
+                        invoke(work[ADDRESS], arguments)
+                begin = end
+        i = max(i + row[SPAN], begin)
     return False
 
 

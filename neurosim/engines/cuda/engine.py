@@ -32,7 +32,7 @@ class CudaEngine(PhasedEngine):
     """Run a plan on an NVIDIA GPU."""
 
     name = "cuda"
-    stretch: ClassVar[float] = 2e11
+    speed: ClassVar[float] = 1000.0
 
     def _lay(self) -> Layout:
         with translated():
@@ -154,4 +154,3 @@ def _say_if_small(plan: Plan) -> None:
             "engine = 'cuda': this network is so small that a GPU waits longer than it computes; "
             "engine = 'cpu' may be faster, or many networks side by side"
         )
-

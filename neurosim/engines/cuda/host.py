@@ -130,7 +130,8 @@ class PhasedEngine(Engine):
     def _make_neurons(self) -> None:
         plan, given, row = self.plan, self.plan.substrate, self._layout.rows
         for p in plan.network.populations:
-            gain, offset = np.ones(p.size), np.zeros(p.size)
+            gain: Any = np.ones(p.size)
+            offset: Any = np.zeros(p.size)
             tau = getattr(p.neuron, "tau", 1.0)
             taus = np.full(p.size, tau)
             if given.mismatch_gain > 0:
@@ -154,7 +155,9 @@ class PhasedEngine(Engine):
     def _drawn(self, use: int, name: str, n: int, pass_: int = 0, b: int = 0) -> Floats:
         """One number for each of `n` units: normal, or of a fluctuator's beginning uniform."""
         plan, out = self.plan, np.zeros(n, dtype=np.float32)
-        draw_units(out, use != noise.TELEGRAPH_START, plan.key(use), plan.stream(use, name), pass_, b)
+        draw_units(
+            out, use != noise.TELEGRAPH_START, plan.key(use), plan.stream(use, name), pass_, b
+        )
         return out
 
     def _make_devices(self, name: str) -> None:
@@ -304,7 +307,10 @@ class PhasedEngine(Engine):
         if plan.delays:
             found |= self._times.state()
             slots, size = self._times.latest_first(), n * layout.pairs
-            for key, where in (("late.forming", "late_forming"), ("late.broadcast", "late_credited")):
+            for key, where in (
+                ("late.forming", "late_forming"),
+                ("late.broadcast", "late_credited"),
+            ):
                 values = np.zeros((layout.delay, n, layout.pairs), dtype=np.float32)
                 for i, slot in enumerate(slots):
                     if self._times.late[slot] is not None:
@@ -356,7 +362,10 @@ class PhasedEngine(Engine):
         if plan.delays:
             self._times.set_state(state["late.about"])
             slots = self._times.latest_first()
-            for key, where in (("late.forming", "late_forming"), ("late.broadcast", "late_credited")):
+            for key, where in (
+                ("late.forming", "late_forming"),
+                ("late.broadcast", "late_credited"),
+            ):
                 values = np.zeros_like(state[key])
                 values[slots] = state[key]
                 self._set_desks(where, values)

@@ -185,10 +185,9 @@ def _stretch(stretch: Stretch, calls: dict[Any, str], depth: int) -> list[str]:
             name = calls.setdefault(work.phase, f"{work.phase.name}_{len(calls)}")
             board, again = "near" if work.resident else "far", "again" if some.times > 1 else "U(0)"
             where = f"Where(block, U(gridDim), thread, threads, {again})"
-            lines += [
-                f"{indent}{name}({board}, {where}, U({work.which}), {t})",
-                f"{indent}cuda.syncthreads()",
-            ]
+            lines.append(f"{indent}{name}({board}, {where}, U({work.which}), {t})")
+            if not work.joined:
+                lines.append("    " * inner + "cuda.syncthreads()")
         if some.times > 1:
             lines.append("    " * inner + "again = U(again + 1)")
     return lines

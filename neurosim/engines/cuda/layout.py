@@ -39,6 +39,36 @@ class Launch:
     weights: int = 0
 
 
+@dataclass(frozen=True)
+class Reduction:
+    """Sums over chunks of neurons: each chunk leaves a part of every one of them.
+
+    Attributes
+    ----------
+    kind, name : str
+        What is summed, and of which population or matrix.
+    start, count, entries : int
+        Where the parts lie, how many there are of each sum, and how many sums.
+    outputs : int
+        How many of these are outputs'; all others go to a `place` on the desk.
+    """
+
+    kind: str
+    name: str
+    start: int
+    count: int
+    entries: int
+    outputs: int
+    place: int
+
+    def entries_of(self) -> list[int]:
+        """What the table says of it."""
+        return [self.start, self.count, self.entries, self.outputs, self.place]
+
+
+NONE = Reduction("", "", 0, 0, 0, 0, 0)
+
+
 @dataclass
 class Layout:
     """The tables of a plan, and where in memory its parts lie.
@@ -255,8 +285,8 @@ class Layout:
             "nu": self._take(self.synapses if chip.ages else 0),
             "age": self._take(self.synapses if chip.ages else 0),
         }
-        self._lay_parts()
         self._lay_desks()
+        self._lay_parts()
 
     @property
     def at_once(self) -> bool:
@@ -266,24 +296,49 @@ class Layout:
         return plain and not self.through and not plan.chip.loses
 
     def _lay_parts(self) -> None:
-        """Lay what chunks of neurons leave to be summed by everyone, of two steps in turn."""
+        """Lay what chunks of neurons leave to be summed by everyone, of two steps in turn.
+
+        A chunk's parts of the outputs and of its population's power lie together.
+        """
         plan, network = self.plan, self.plan.network
-        outputs, lanes = network.outputs.size, plan.lanes
-        self.parts: dict[int, int] = {}
-        for m in range(len(network.projections)):
+        self.reductions: list[Reduction] = []
+        teaches = plan.learns and plan.local
+        taught = [p for p in network.populations[1:] if teaches and plan.learns_onto(p)]
+        powers = [p.name for p in taught if not self.everywhere(p.name)]
+        order = [p.name for p in network.populations]
+
+        def add(kind: str, name: str, of: str, outputs: int, others: int, to: str) -> Reduction:
+            start, n = self.size, self.chunks(of)
+            self._take(2 * n * (outputs + others))
+            place = self.desk[to] + order.index(of) * others
+            found = Reduction(kind, name, start, n, outputs + others, outputs, place)
+            self.reductions.append(found)
+            return found
+
+        self.parts: dict[int, Reduction] = {}
+        self.powers: dict[str, Reduction] = {}
+        for m, projection in enumerate(network.projections):
             if self.by_column(m):
-                n = self.chunks(network.projections[m].pre)
-                self.parts[m] = self._take(2 * n * outputs * lanes)
-        self.powers: dict[str, int] = {}
-        self.changed: dict[str, int] = {}
-        self.explained: dict[str, int] = {}
-        for p in network.populations[1:]:
-            copies = self.launch.blocks if self.everywhere(p.name) else 1
-            n = self.chunks(p.name) * self.pairs
-            self.powers[p.name] = self._take(2 * n * copies)
-            if plan.learns_feedback and p in plan.feedback.values():
-                self.changed[p.name] = self._take(2 * n)
-                self.explained[p.name] = self._take(2 * n * outputs)
+                too = projection.pre in powers and projection.pre not in self.powers
+                some = network.outputs.size * plan.lanes, self.pairs * too
+                name, pre = projection.name, projection.pre
+                self.parts[m] = add("outputs", name, pre, *some, "power")
+                if too:
+                    self.powers[pre] = self.parts[m]
+        self.alone_powers = [name for name in powers if name not in self.powers]
+        for name in self.alone_powers:
+            self.powers[name] = add("power", name, name, 0, self.pairs, "power")
+        self.changed: dict[str, Reduction] = {}
+        self.explained: dict[str, Reduction] = {}
+        for p in plan.feedback.values() if plan.learns_feedback and teaches else ():
+            n = self.pairs * network.outputs.size
+            self.changed[p.name] = add("changed", p.name, p.name, 0, self.pairs, "changed")
+            self.explained[p.name] = add("explained", p.name, p.name, 0, n, "explained")
+
+    def number(self, kind: str, name: str) -> int:
+        """Number of a reduction."""
+        found = [(reduction.kind, reduction.name) for reduction in self.reductions]
+        return found.index((kind, name))
 
     def _lay_desks(self) -> None:
         plan, n = self.plan, len(self.plan.network.populations)
@@ -346,7 +401,12 @@ class Layout:
     # -------------------------------------------------------------------- tables
 
     def _write_values(self) -> None:
-        plan, chip, given, options = self.plan, self.plan.chip, self.plan.substrate, self.plan.options
+        plan, chip, given, options = (
+            self.plan,
+            self.plan.chip,
+            self.plan.substrate,
+            self.plan.options,
+        )
         rate = plan.decorrelation.learning_rate if plan.decorrelation is not None else 0.0
         beta1, beta2 = float(options.beta1), float(options.beta2)
         numbers = {
@@ -396,7 +456,11 @@ class Layout:
         self.values = np.array(found, dtype=np.float32)
 
     def _matrix_values(self, m: int, name: str) -> list[float]:
-        plan, device, projections = self.plan, self.plan.chip.devices[name], self.plan.network.projections
+        plan, device, projections = (
+            self.plan,
+            self.plan.chip.devices[name],
+            self.plan.network.projections,
+        )
         rate, scale = 0.0, 1.0
         if m < len(projections):
             lessons = len(plan.lessons(plan.network.population(projections[m].post)))
@@ -418,7 +482,6 @@ class Layout:
         plan, chip, network = self.plan, self.plan.chip, self.plan.network
         comparisons = plan.comparisons
         shown = (2 if plan.both and plan.compares else 1) * plan.batch
-        reductions = self.reductions()
         start = at.OUTPUTS + 1
         passes, pairs = start, start + plan.passes
         populations = pairs + 2 * len(comparisons)
@@ -483,13 +546,14 @@ class Layout:
             table += self._population_entries(i, p)
         for m, name in enumerate(self.names):
             table += self._matrix_entries(m, name)
-        for reduction in reductions:
-            table += reduction
+        for reduction in self.reductions:
+            table += reduction.entries_of()
         self.table = np.array(table, dtype=np.uint32)
 
     def _population_entries(self, i: int, p: Any) -> list[int]:
         plan, lessons = self.plan, self.plan.lessons(p)
         copy = self.n_rows * self.strides[p.name] if self.everywhere(p.name) else 0
+        power = self.powers.get(p.name, NONE)
         entries = {
             at.SIZE: p.size,
             at.CHUNKS: self.chunks(p.name),
@@ -510,9 +574,10 @@ class Layout:
             at.STREAM_ACT_READ: plan.stream(noise.ACT_READ, p.name),
             at.STREAM_FIRED_READ: plan.stream(noise.FIRED_READ, p.name),
             at.STREAM_SENT_READ: plan.stream(noise.SENT_READ, p.name),
-            at.POWER_PARTS: self.powers.get(p.name, 0),
-            at.CHANGED_PARTS: self.changed.get(p.name, 0),
-            at.EXPLAINED_PARTS: self.explained.get(p.name, 0),
+            at.POWER_PARTS: power.start + power.outputs,
+            at.POWER_APART: power.entries,
+            at.CHANGED_PARTS: self.changed.get(p.name, NONE).start,
+            at.EXPLAINED_PARTS: self.explained.get(p.name, NONE).start,
         }
         return [int(entries[k]) for k in range(at.PER_POPULATION)]
 
@@ -550,7 +615,8 @@ class Layout:
             at.STREAM_DIFFUSION: plan.stream(noise.DIFFUSION, name),
             at.STREAM_LOSS: plan.stream(noise.EVENT_LOSS, name),
             at.STREAM_JITTER: plan.stream(noise.EVENT_JITTER, name),
-            at.PARTS: self.parts.get(m, 0),
+            at.PARTS: self.parts.get(m, NONE).start,
+            at.PARTS_APART: self.parts.get(m, NONE).entries,
             at.LANE_TILES: self.lane_tiles(m),
             at.SIGNALS: self.rows["signal"] + (1 + m) * self.pairs * normalised,
             at.CREDIT_OF: plan.credit(network.population(post)) if projection else 0,
@@ -561,53 +627,8 @@ class Layout:
     def _stream(self, use: int, name: str, projection: Any) -> int:
         return self.plan.stream(use, name) if projection else 0
 
-    # ---------------------------------------------------------------- reductions
-
-    def reductions(self) -> list[list[int]]:
-        """Sums over chunks of neurons; `numbers` says whose is which."""
-        plan, network = self.plan, self.plan.network
-        found: list[list[int]] = []
-        self.numbers: dict[tuple[str, str], int] = {}
-        outputs, lanes = network.outputs.size, plan.lanes
-
-        def add(kind: str, name: str, **given: int) -> None:
-            self.numbers[kind, name] = len(found)
-            found.append([given[key] for key in _REDUCTION])
-
-        last = len(network.populations) - 1
-        for m, start in self.parts.items():
-            n, pre = outputs * lanes, network.projections[m].pre
-            add(
-                "outputs", self.names[m], start=start, count=self.chunks(pre), entries=n,
-                turns=n * self.chunks(pre), copies=0, to_desk=0, to=self.rows["a"],
-                population=last, width=outputs,
-            )  # fmt: skip
-        for i, p in enumerate(network.populations):
-            n = self.chunks(p.name) * self.pairs
-            common = {"count": self.chunks(p.name), "to_desk": 1, "population": 0, "width": 1}
-            if p.name in self.powers:
-                add(
-                    "power", p.name, start=self.powers[p.name], entries=self.pairs, turns=n,
-                    copies=2 * n if self.everywhere(p.name) else 0,
-                    to=self.desk["power"] + i * self.pairs, **common,
-                )  # fmt: skip
-            if p.name in self.changed:
-                add(
-                    "changed", p.name, start=self.changed[p.name], entries=self.pairs, turns=n,
-                    copies=0, to=self.desk["changed"] + i * self.pairs, **common,
-                )  # fmt: skip
-                add(
-                    "explained", p.name, start=self.explained[p.name],
-                    entries=self.pairs * outputs, turns=n * outputs, copies=0,
-                    to=self.desk["explained"] + i * self.pairs * outputs, **common,
-                )  # fmt: skip
-        return found
-
 
 _ROWS = {"a_read": "read_a", "x_read": "read_x"}
-_REDUCTION = (
-    *("start", "count", "entries", "turns", "copies", "to_desk", "to", "population", "width"),
-)
 
 
 def tile(lanes: int) -> int:

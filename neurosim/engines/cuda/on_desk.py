@@ -14,7 +14,7 @@ from neurosim import noise
 from neurosim.engines.chip import EPISODE, STEP_BY_STEP
 from neurosim.engines.compile import compiled
 from neurosim.engines.cuda import at
-from neurosim.engines.cuda.language import ONE, TWO, ZERO, U, is_finite, part
+from neurosim.engines.cuda.language import ONE, TWO, ZERO, U, fused, is_finite, part
 from neurosim.engines.cuda.on_neurons import normal, uniform
 from neurosim.engines.cuda.places import (
     desk,
@@ -72,9 +72,9 @@ def judge(chip, where, p, t):
     comparisons, item = table[at.COMPARISON_TABLE], where.thread
     while item < U(batch + table[at.PAIRS]):
         total, o = ZERO, U(0)
-        b = U(item if item < batch else (item - batch) % batch)
+        b = U(item % batch)  # of a comparison and of a replica: there are so many of both
         targets = U(given + (t * batch + b) * outputs)
-        if item < batch:
+        if item >= table[at.PAIRS]:
             while o < outputs:
                 error = memory[U(here + (row + b) * stride + o)] - chip.data[U(targets + o)]
                 total = total + error * error
@@ -82,7 +82,7 @@ def judge(chip, where, p, t):
             if where.block == 0:
                 chip.data[U(steps[at.DATA_LOSS] + t * batch + b)] = total
         else:
-            c = U(item - batch)
+            c = item
             k = U(c // batch)
             one = U(here + (row + table[U(comparisons + 2 * k)] * batch + b) * stride)
             other = U(here + (row + table[U(comparisons + 2 * k + 1)] * batch + b) * stride)
@@ -125,6 +125,26 @@ def _share(chip, where, start, mean):
             memory[U(start + k * batch + b)] = total
             b = U(b + 1)
         k = U(k + where.threads)
+
+
+def measure_alone(chip, where, p, t):
+    """Squared change of the pre-activations of a population that is worked out here."""
+    table, memory, batch = chip.table, chip.memory, chip.table[at.BATCH]
+    own, here = population(table, p), home(table, p, where.block)
+    row, stride = table[at.ROW_READ_A], table[U(own + at.STRIDE)]
+    powers = U(desk(table, where.block) + table[at.DESK_POWER] + p * table[at.PAIRS])
+    comparisons, c = table[at.COMPARISON_TABLE], where.thread
+    while c < table[at.PAIRS]:
+        k, b = U(c // batch), U(c % batch)
+        one = U(here + (row + table[U(comparisons + 2 * k)] * batch + b) * stride)
+        other = U(here + (row + table[U(comparisons + 2 * k + 1)] * batch + b) * stride)
+        total, unit = ZERO, U(0)
+        while unit < table[U(own + at.SIZE)]:
+            change = memory[U(other + unit)] - memory[U(one + unit)]
+            total = fused(change, change, total)
+            unit = U(unit + 1)
+        memory[U(powers + c)] = total
+        c = U(c + where.threads)
 
 
 def owe(chip, where, p, t):

@@ -51,7 +51,7 @@ telegraph_state, slow = compiled(_telegraph_state, exact=True), compiled(_slow, 
 
 def present(chip, where, p, t):
     """The input population sends the data."""
-    table, steps, memory = chip.table, chip.steps, chip.memory
+    table, steps = chip.table, chip.steps
     here, stride = home(table, p, where.block), table[U(population(table, p) + at.STRIDE)]
     first, stop = first_unit(table, p, where), stop_unit(table, p, where)
     batch, size = table[at.BATCH], steps[at.N_INPUTS]
@@ -60,7 +60,7 @@ def present(chip, where, p, t):
     while item < U(own * table[at.LANES]):
         lane, unit = U(item // own), U(first + item % own)
         value = chip.data[U(given + lane % batch * size + unit)]
-        memory[U(here + (table[at.ROW_S] + lane) * stride + unit)] = value
+        _send(chip, p, t, here, stride, lane, unit, value)
         item = U(item + where.threads)
 
 
@@ -197,7 +197,7 @@ def slopes(slope: Any) -> Any:
 
 def look(chip, where, p, t):
     """Show rules what they read of pre-activations and activities."""
-    table, values, memory = chip.table, chip.values, chip.memory
+    table, memory = chip.table, chip.memory
     own, batch = population(table, p), table[at.BATCH]
     here, stride = home(table, p, where.block), table[U(own + at.STRIDE)]
     first, stop = first_unit(table, p, where), stop_unit(table, p, where)
@@ -226,49 +226,60 @@ def read(chip, value, stream, clock, pass_, b, unit):
     return np.float32(act_read(value, values[at.READ_NOISE], drawn, limit, spacing))
 
 
-def pass_on(chip, where, p, t):
+def send_fired(chip, where, p, t):
     """Neurons send their activity as it is."""
-    table, memory = chip.table, chip.memory
+    _send_all(chip, where, p, t, chip.table[at.ROW_X])
+
+
+def send(chip, where, p, t):
+    """Neurons send their decorrelated activity."""
+    _send_all(chip, where, p, t, chip.table[at.ROW_S])
+
+
+@part
+def _send_all(chip, where, p, t, row):
+    table = chip.table
     here, stride = home(table, p, where.block), table[U(population(table, p) + at.STRIDE)]
     first, stop = first_unit(table, p, where), stop_unit(table, p, where)
     item, n = where.thread, U(stop - first)
     while item < U(n * table[at.LANES]):
         lane, unit = U(item // n), U(first + item % n)
-        x = memory[U(here + (table[at.ROW_X] + lane) * stride + unit)]
-        memory[U(here + (table[at.ROW_S] + lane) * stride + unit)] = x
+        value = chip.memory[U(here + (row + lane) * stride + unit)]
+        _send(chip, p, t, here, stride, lane, unit, value)
         item = U(item + where.threads)
 
 
-def send(chip, where, p, t):
-    """Events go out, with what fits into them; rules see what they read of it."""
+@part
+def _send(chip, p, t, here, stride, lane, unit, value):
+    """An event goes out, with what fits into it; rules see what they read of it."""
     table, values, memory = chip.table, chip.values, chip.memory
     own, batch, steps = population(table, p), table[at.BATCH], chip.steps
-    here, stride = home(table, p, where.block), table[U(own + at.STRIDE)]
+    if table[U(own + at.COARSE)]:
+        limit, spacing = values[at.EVENT_LIMIT], values[at.EVENT_SPACING]
+        value = np.float32(on_grid(value, limit, spacing, HALF))
+    memory[U(here + (table[at.ROW_S] + lane) * stride + unit)] = value
+    row = U(sent_row(table, steps, t, U(0)) + lane)
+    memory[U(here + row * stride + unit)] = value
+    if table[at.ROW_SEEN] != table[at.ROW_SENT] and lane < table[at.SHOWN]:
+        if table[at.OBSERVES]:
+            stream, clock = table[U(own + at.STREAM_SENT_READ)], U(steps[at.CLOCK] + t)
+            value = read(chip, value, stream, clock, lane // batch, lane % batch, unit)
+        row = U(seen_row(table, steps, t, U(0)) + lane)
+        memory[U(here + row * stride + unit)] = value
+
+
+def average(chip, where, p, t):
+    """Rules see the mean of what was sent in both passes."""
+    table, memory, batch = chip.table, chip.memory, chip.table[at.BATCH]
+    here, stride = home(table, p, where.block), table[U(population(table, p) + at.STRIDE)]
     first, stop = first_unit(table, p, where), stop_unit(table, p, where)
-    clock = U(steps[at.CLOCK] + t)
-    sent, seen = sent_row(table, steps, t, U(0)), seen_row(table, steps, t, U(0))
+    seen = seen_row(table, chip.steps, t, U(0))
     item, n = where.thread, U(stop - first)
     while item < U(n * batch):
         b, unit = U(item // n), U(first + item % n)
-        total, pass_ = ZERO, U(0)
-        while pass_ < table[at.PASSES]:
-            lane = U(pass_ * batch + b)
-            place = U(here + (table[at.ROW_S] + lane) * stride + unit)
-            value = memory[place]
-            if table[U(own + at.COARSE)]:
-                limit, spacing = values[at.EVENT_LIMIT], values[at.EVENT_SPACING]
-                value = np.float32(on_grid(value, limit, spacing, HALF))
-                memory[place] = value
-            memory[U(here + (sent + lane) * stride + unit)] = value
-            if table[at.ROW_SEEN] != table[at.ROW_SENT] and lane < table[at.SHOWN]:
-                if table[at.OBSERVES]:
-                    stream = table[U(own + at.STREAM_SENT_READ)]
-                    value = read(chip, value, stream, clock, pass_, b, unit)
-                memory[U(here + (seen + lane) * stride + unit)] = value
-                total = total + value
-            pass_ = U(pass_ + 1)
-        if table[at.AVERAGES]:
-            memory[U(here + (seen + table[at.LANES] + b) * stride + unit)] = HALF * total
+        total = memory[U(here + (seen + b) * stride + unit)]
+        total = total + memory[U(here + (seen + batch + b) * stride + unit)]
+        memory[U(here + (seen + table[at.LANES] + b) * stride + unit)] = HALF * total
         item = U(item + where.threads)
 
 

@@ -37,6 +37,8 @@ from neurosim.substrate.events import arrives_later as _arrives_later
 from neurosim.substrate.events import arrives_now as _arrives_now
 from neurosim.substrate.weight_reading import w_read_noise as _w_read_noise
 
+AHEAD = 4  # columns whose numbers are asked for together
+
 arrives_now = compiled(_arrives_now, exact=True)
 arrives_later = compiled(_arrives_later, exact=True)
 w_read_noise = compiled(_w_read_noise, exact=True)
@@ -106,6 +108,7 @@ while item < U(table[at.TILES] * slices):
         {tile}
         {sums} = ({zeros})
         j = {begin}
+        {ahead}
         while j < n:
             {body}
             j = U(j + {step})
@@ -119,6 +122,33 @@ def _indented(lines: list[str], template: str, name: str) -> str:
     """Lines that take the place of a name in a template, as far in as it is."""
     line = next(line for line in template.splitlines() if f"{{{name}}}" in line)
     return ("\n" + " " * (len(line) - len(line.lstrip()))).join(lines)
+
+
+def _products(across: int, load: Callable[[int, str], str], source: str = "s") -> dict[str, Any]:
+    """Lines of a loop over columns, alone and with the loads of some columns ahead of products.
+
+    A number takes its time to come from memory: a thread asks for many before it needs the first.
+    """
+
+    def columns(count: int) -> list[str]:
+        j = [f"j{u}" for u in range(count)]
+        lines = [f"j{u} = U(j + {u} * slices)" for u in range(count)]
+        lines += [f"w{a}_{u} = {load(a, j[u])}" for u in range(count) for a in range(CHUNK)]
+        lines += [
+            f"sent{b}_{u} = memory[U({source}{b} + {j[u]})]"
+            for u in range(count)
+            for b in range(across)
+        ]
+        return lines + [
+            f"t{a}_{b} = fused(w{a}_{u}, sent{b}_{u}, t{a}_{b})"
+            for u in range(count)
+            for b in range(across)
+            for a in range(CHUNK)
+        ]
+
+    many = [f"while U(j + {AHEAD - 1} * slices) < n:", *[f"    {x}" for x in columns(AHEAD)]]
+    many.append(f"    j = U(j + {AHEAD} * slices)")
+    return {"ahead": many, "body": columns(1), "begin": "slice", "step": "slices"}
 
 
 def _tiled(name: str, across: int, **given: Any) -> Callable[..., None]:
@@ -154,7 +184,8 @@ def multiply(lanes: int) -> Callable[..., None]:
             "pre, start, across = table[U(here + at.PRE)], origin(table, m, where), "
             "table[U(here + at.ROW_STRIDE)]",
             "n, stride = table[U(here + at.COLUMNS)], table[U(population(table, pre) + at.STRIDE)]",
-            "rows = U(home(table, pre, where.block) + source_row(table, chip.steps, m, t) * stride)",
+            "source = source_row(table, chip.steps, m, t)",
+            "rows = U(home(table, pre, where.block) + source * stride)",
         ],
         tile=[
             f"w0 = U(start + chunk * {CHUNK} * across)",
@@ -165,19 +196,7 @@ def multiply(lanes: int) -> Callable[..., None]:
                 for b in i
             ],
         ],
-        begin="slice",
-        step="slices",
-        body=[
-            *[f"weight{a} = chip.weights[U(w{a} + j)]" for a in r],
-            *[
-                line
-                for b in i
-                for line in [
-                    f"sent = memory[U(s{b} + j)]",
-                    *[f"t{a}_{b} = fused(weight{a}, sent, t{a}_{b})" for a in r],
-                ]
-            ],
-        ],
+        **_products(lanes, lambda a, j: f"chip.weights[U(w{a} + {j})]"),
     )
 
 
@@ -195,7 +214,8 @@ def multiply_noisy(lanes: int) -> Callable[..., None]:
             "pre, start, across = table[U(here + at.PRE)], origin(table, m, where), "
             "table[U(here + at.ROW_STRIDE)]",
             "n, stride = table[U(here + at.COLUMNS)], table[U(population(table, pre) + at.STRIDE)]",
-            "rows = U(home(table, pre, where.block) + source_row(table, chip.steps, m, t) * stride)",
+            "source = source_row(table, chip.steps, m, t)",
+            "rows = U(home(table, pre, where.block) + source * stride)",
             "batch, clock = table[at.BATCH], U(chip.steps[at.CLOCK] + t)",
             f"tiles_of_pass = U((batch + {lanes - 1}) // {lanes})",
             "stream, std = table[U(here + at.STREAM_WEIGHTS)], chip.values[at.NOISE_STD]",
@@ -213,6 +233,7 @@ def multiply_noisy(lanes: int) -> Callable[..., None]:
                 for b in i
             ],
         ],
+        ahead=[],
         begin=f"U({CHUNK} * slice)",
         step=f"{CHUNK} * slices",
         body=[
@@ -250,7 +271,7 @@ def send_back(lanes: int) -> Callable[..., None]:
 
     Columns of D are read where everyone's rows of it are: in memory.
     """
-    i, r = range(lanes), range(CHUNK)
+    i = range(lanes)
     return _tiled(
         "send_back",
         lanes,
@@ -265,25 +286,9 @@ def send_back(lanes: int) -> Callable[..., None]:
         ],
         tile=[
             f"column = U(table[U(here + at.GLOBAL)] + chunk * {CHUNK})",
-            *[
-                f"s{b} = U(rows + min(lanes - 1, lane * {lanes} + {b}) * stride)"
-                for b in i
-            ],
+            *[f"s{b} = U(rows + min(lanes - 1, lane * {lanes} + {b}) * stride)" for b in i],
         ],
-        begin="slice",
-        step="slices",
-        body=[
-            "w = U(column + j * across)",
-            *[f"weight{a} = memory[U(w + {a})]" for a in r],
-            *[
-                line
-                for b in i
-                for line in [
-                    f"sent = memory[U(s{b} + j)]",
-                    *[f"t{a}_{b} = fused(weight{a}, sent, t{a}_{b})" for a in r],
-                ]
-            ],
-        ],
+        **_products(lanes, lambda a, j: f"memory[U(column + {j} * across + {a})]"),
     )
 
 
@@ -320,7 +325,9 @@ def _folded(lanes: int, back: bool, of_pass: bool) -> Callable[..., None]:
                     total = total + scratch[U(item * (slices + 1) + k)]
                     k = U(k + 1)
                 place = U(target + (row + lane) * stride + unit)
-                memory[place] = total if back else memory[place] + total
+                # What is decorrelated consists of this sum alone.
+                whole = back or table[U(here + at.DECORRELATES)] > 0
+                memory[place] = total if whole else memory[place] + total
             item = U(item + where.threads)
 
     return fold
@@ -342,19 +349,6 @@ def fold_noisy(lanes: int) -> Callable[..., None]:
 def fold_back(lanes: int) -> Callable[..., None]:
     """Add up what `send_back` summed."""
     return _folded(lanes, True, False)
-
-
-def clear_sums(chip, where, m, t):
-    """Sums of a matrix begin with nothing."""
-    table, memory = chip.table, chip.memory
-    here = matrix(table, m)
-    p, row = table[U(here + at.POST)], table[U(here + at.TARGET)]
-    rows, stride = home(table, p, where.block), table[U(population(table, p) + at.STRIDE)]
-    first, stop = first_unit(table, p, where), stop_unit(table, p, where)
-    item, n = where.thread, U(stop - first)
-    while item < U(n * table[at.LANES]):
-        memory[U(rows + (row + item // n) * stride + first + item % n)] = ZERO
-        item = U(item + where.threads)
 
 
 def deliver(chip, where, m, t):
@@ -400,7 +394,8 @@ def deliver(chip, where, m, t):
             total = fused(weight, sent, total)
             j = U(j + 1)
         place = U(rows + (table[U(here + at.TARGET)] + lane) * stride + unit)
-        total = memory[place] + total
+        if not table[U(here + at.DECORRELATES)]:
+            total = memory[place] + total
         if sigma > ZERO:
             drawn = normal(seed, table[U(here + at.STREAM_READ)], clock, pass_, b, unit)
             total = np.float32(w_read_noise(total, sigma, met, drawn))
@@ -445,10 +440,11 @@ def contribute(chip, where, m, t):
         table[U(population(table, pre) + at.STRIDE)],
         table[U(population(table, pre) + at.CHUNKS)],
     )
+    apart = table[U(here + at.PARTS_APART)]
     first = first_chunk(table, pre, where.block, where.blocks)
     own = U(stop_chunk(table, pre, where.block, where.blocks) - first)
     rows = U(home(table, pre, where.block) + source_row(table, chip.steps, m, t) * stride)
-    parts = U(table[U(here + at.PARTS)] + (chip.steps[at.TURN] + t) % 2 * chunks * lanes * outputs)
+    parts = U(table[U(here + at.PARTS)] + (chip.steps[at.TURN] + t) % 2 * chunks * apart)
     clock, item = U(chip.steps[at.CLOCK] + t), where.thread
     while item < U(own * lanes * outputs):
         chunk, entry = U(first + item // (lanes * outputs)), U(item % (lanes * outputs))
@@ -460,42 +456,46 @@ def contribute(chip, where, m, t):
         z0 = z1 = z2 = z3 = ZERO
         if k > 0:
             z0, z1, z2, z3 = four_draws(
-                table[at.DISTRIBUTION], chip.steps[at.SEED], table[U(here + at.STREAM_WEIGHTS)], clock,
-                k - 1, U(weight_index(o, j, size)),
+                table[at.DISTRIBUTION], chip.steps[at.SEED],
+                table[U(here + at.STREAM_WEIGHTS)], clock, k - 1, U(weight_index(o, j, size)),
             )  # fmt: skip
         # Beyond the last neuron nothing is sent, and weights are zero.
         total = (memory[weight] + scale * z0) * memory[sent]
         total = fused(memory[U(weight + 1)] + scale * z1, memory[U(sent + 1)], total)
         total = fused(memory[U(weight + 2)] + scale * z2, memory[U(sent + 2)], total)
         total = fused(memory[U(weight + 3)] + scale * z3, memory[U(sent + 3)], total)
-        memory[U(parts + chunk * lanes * outputs + entry)] = total
+        memory[U(parts + chunk * apart + entry)] = total
         item = U(item + where.threads)
 
 
 def measure(chip, where, p, t):
     """Squared change of a chunk's pre-activations, per comparison and replica."""
-    table, memory = chip.table, chip.memory
-    parts = table[U(population(table, p) + at.POWER_PARTS)]
-    _squares(chip, where, p, t, table[at.ROW_READ_A], parts)
+    table = chip.table
+    own = population(table, p)
+    parts, apart = table[U(own + at.POWER_PARTS)], table[U(own + at.POWER_APART)]
+    _squares(chip, where, p, t, table[at.ROW_READ_A], parts, apart)
 
 
 def measure_activity(chip, where, p, t):
     """Squared change of a chunk's activities."""
     table = chip.table
     parts = table[U(population(table, p) + at.CHANGED_PARTS)]
-    _squares(chip, where, p, t, table[at.ROW_READ_X], parts)
+    _squares(chip, where, p, t, table[at.ROW_READ_X], parts, table[at.PAIRS])
 
 
 @part
-def _squares(chip, where, p, t, row, parts):
-    table, memory, batch, pairs = chip.table, chip.memory, chip.table[at.BATCH], chip.table[at.PAIRS]
+def _squares(chip, where, p, t, row, parts, apart):
+    table, memory, batch, pairs = (
+        chip.table,
+        chip.memory,
+        chip.table[at.BATCH],
+        chip.table[at.PAIRS],
+    )
     own = population(table, p)
     here, stride = home(table, p, where.block), table[U(own + at.STRIDE)]
     first = first_chunk(table, p, where.block, where.blocks)
     n = U(stop_chunk(table, p, where.block, where.blocks) - first)
-    if table[U(own + at.EVERYWHERE)]:  # a copy each
-        parts = U(parts + where.block * 2 * table[U(own + at.CHUNKS)] * pairs)
-    parts = U(parts + (chip.steps[at.TURN] + t) % 2 * table[U(own + at.CHUNKS)] * pairs)
+    parts = U(parts + (chip.steps[at.TURN] + t) % 2 * table[U(own + at.CHUNKS)] * apart)
     comparisons, item = table[at.COMPARISON_TABLE], where.thread
     while item < U(n * pairs):
         chunk, c = U(first + item // pairs), U(item % pairs)
@@ -508,13 +508,18 @@ def _squares(chip, where, p, t, row, parts):
             change = memory[U(other + unit)] - memory[U(one + unit)]
             total = fused(change, change, total)
             unit = U(unit + 1)
-        memory[U(parts + chunk * pairs + c)] = total
+        memory[U(parts + chunk * apart + c)] = total
         item = U(item + where.threads)
 
 
 def explain(chip, where, p, t):
     """What a chunk's feedback weights make of its changes in activity, output by output."""
-    table, memory, batch, pairs = chip.table, chip.memory, chip.table[at.BATCH], chip.table[at.PAIRS]
+    table, memory, batch, pairs = (
+        chip.table,
+        chip.memory,
+        chip.table[at.BATCH],
+        chip.table[at.PAIRS],
+    )
     own, row, outputs = population(table, p), table[at.ROW_READ_X], table[at.OUTPUTS]
     here, stride = home(table, p, where.block), table[U(own + at.STRIDE)]
     first = first_chunk(table, p, where.block, where.blocks)
@@ -551,8 +556,7 @@ def reduce(chip, where, z, t):
     table, memory, slices = chip.table, chip.memory, chip.table[at.SLICES]
     here = _reduction(table, z)
     entries, count = table[U(here + at.ENTRIES)], table[U(here + at.COUNT)]
-    parts = U(table[U(here + at.FROM)] + where.block * table[U(here + at.COPIES)])
-    parts = U(parts + (chip.steps[at.TURN] + t) % 2 * table[U(here + at.TURNS)])
+    parts = U(table[U(here + at.FROM)] + (chip.steps[at.TURN] + t) % 2 * count * entries)
     item = where.thread
     while item < U(table[at.SUMS] * slices):
         # Neighbours take neighbouring sums: parts lie that way.
@@ -578,13 +582,14 @@ def conclude(chip, where, z, t):
             while k < slices:
                 total = total + chip.scratch[U(item * (slices + 1) + k)]
                 k = U(k + 1)
-            if table[U(here + at.TO_DESK)]:
+            sums = table[U(here + at.OF_OUTPUTS)]
+            if which >= sums:
                 start = U(table[at.DESK] + where.block * table[at.DESK_SIZE])
-                memory[U(start + table[U(here + at.TO)] + which)] = total
+                memory[U(start + table[U(here + at.TO_DESK)] + which - sums)] = total
             else:
-                p, width = table[U(here + at.TO_POPULATION)], table[U(here + at.WIDTH)]
+                p, width = U(table[at.N_POPULATIONS] - 1), table[at.OUTPUTS]
                 stride = table[U(population(table, p) + at.STRIDE)]
-                row = U(table[U(here + at.TO)] + which // width)
+                row = U(table[at.ROW_A] + which // width)
                 place = U(home(table, p, where.block) + row * stride + which % width)
                 memory[place] = memory[place] + total
         item = U(item + where.threads)

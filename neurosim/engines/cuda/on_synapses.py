@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from neurosim import noise
 from neurosim.engines.compile import compiled
 from neurosim.engines.cuda import at, language, places
 from neurosim.engines.cuda.language import CHUNK, HALF, ONE, ZERO, U, part
@@ -102,16 +101,28 @@ def _move(chip, where, m, here_first):
 # ----------------------------------------------------------------------- at once
 
 
-def absorbs(synapse: Any) -> Any:
-    """Make the phase in which synapses change at once, tile by tile."""
+def absorbs(synapse: Any, batch: int) -> Any:
+    """Make the phase in which synapses change at once, tile by tile, some replicas at a time."""
     r, c = range(CHUNK), range(ACROSS)
-    pre = [f"x{j} = memory[U(lane + min(c{j}, n - 1))]" for j in c]
-    own = [f"g{i} = memory[U(signal + {i})]" for i in r]
-    sums = [f"d{i}_{j} = d{i}_{j} + F(synapse(x{j}, g{i}, ZERO, reward))" for i in r for j in c]
-    return _over_tiles("absorb", synapse, [*pre, *own, *sums])
+    ahead = max(k for k in range(1, 6) if batch % k == 0)
+    lines = []
+    for u in range(ahead):
+        lines += [
+            f"reward{u}, lane = memory[U(forming + c + {u})], U(sent + (b + {u}) * wide)",
+            f"signal = U(post + (table[U(here + at.SIGNALS)] + c + {u}) * stride + row)",
+            *[f"x{j}_{u} = memory[U(lane + min(c{j}, n - 1))]" for j in c],
+            *[f"g{i}_{u} = memory[U(signal + {i})]" for i in r],
+        ]
+    lines += [
+        f"d{i}_{j} = d{i}_{j} + F(synapse(x{j}_{u}, g{i}_{u}, ZERO, reward{u}))"
+        for u in range(ahead)
+        for i in r
+        for j in c
+    ]
+    return _over_tiles("absorb", synapse, lines, ahead)
 
 
-def _over_tiles(name: str, synapse: Any, lines: list[str]) -> Callable[..., None]:
+def _over_tiles(name: str, synapse: Any, lines: list[str], ahead: int) -> Callable[..., None]:
     r, c = range(CHUNK), range(ACROSS)
     template = inspect.cleandoc(
         """
@@ -140,10 +151,8 @@ def _over_tiles(name: str, synapse: Any, lines: list[str]) -> Callable[..., None
                 b = U(0)
                 while b < batch:
                     c = U(k * batch + b)
-                    reward, lane = memory[U(forming + c)], U(sent + b * wide)
-                    signal = U(post + (table[U(here + at.SIGNALS)] + c) * stride + row)
                     {lines}
-                    b = U(b + 1)
+                    b = U(b + {ahead})
                 k = U(k + 1)
             {write}
             item = U(item + where.threads)
@@ -169,6 +178,7 @@ def _over_tiles(name: str, synapse: Any, lines: list[str]) -> Callable[..., None
     text = _filled(
         template,
         across=str(ACROSS),
+        ahead=str(ahead),
         columns=[f"c{j} = U(c{j - 1} + groups)" for j in c if j],
         zeros=[f"d{i}_{j} = ZERO" for i in r for j in c],
         lines=lines,
@@ -265,7 +275,10 @@ def transmitted(chip, here, where, t, b, i, j, ago):
     index, value, pass_ = U(weight_index(i, j, n)), ZERO, U(0)
     while pass_ <= table[at.BOTH]:
         lane = U(pass_ * batch + b)
-        sent, late = memory[U(rows + (now + lane) * wide + j)], memory[U(rows + (then + lane) * wide + j)]
+        sent, late = (
+            memory[U(rows + (now + lane) * wide + j)],
+            memory[U(rows + (then + lane) * wide + j)],
+        )
         value = value + arrived(chip, here, clock, pass_, b, index, sent, late)
         pass_ = U(pass_ + 1)
     return HALF * value if table[at.BOTH] else value

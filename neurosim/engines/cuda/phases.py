@@ -128,7 +128,7 @@ class Phases:
     @property
     def absorb(self) -> Phase:
         """Synapses change at once, tile by tile."""
-        return around(on_synapses.absorbs, self._rule, "synapse")
+        return around(_absorbs(self.plan.batch), self._rule, "synapse")
 
     @property
     def absorb_few(self) -> Phase:
@@ -182,6 +182,11 @@ class Phases:
         return type(self.plan.network.populations[p].neuron)
 
 
+@cache
+def _absorbs(batch: int) -> Any:
+    return lambda synapse: on_synapses.absorbs(synapse, batch)
+
+
 def _traced(trace: Any, synapse: Any) -> Any:
     return on_synapses.accumulates(synapse, trace)
 
@@ -196,4 +201,3 @@ def _outlets(synapse: Any) -> Any:
 
 def _outlets_through(synapse: Any) -> Any:
     return on_synapses.absorbs_outlets(synapse, True)
-

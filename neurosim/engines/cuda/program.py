@@ -32,6 +32,9 @@ class Work:
     when, step : int
     resident : bool
         Whether the weights it works on are a block's own.
+    joined : bool
+        Whether a thread goes on to the next work at once: because it only needs what the thread
+        itself has done, or nothing of this one.
     """
 
     phase: Phase | None
@@ -39,6 +42,7 @@ class Work:
     when: int = ALWAYS
     step: int = THIS
     resident: bool = False
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,14 @@ class Program:
     last: Stretch
 
     @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """All stretches, in order."""
+        return (self.first, *self.step, self.rest, self.last)
+
+    @property
     def works(self) -> list[Work]:
         """All works, in order."""
-        stretches = (self.first, *self.step, self.rest, self.last)
-        return [work for stretch in stretches for some in stretch for work in some.works]
+        return [work for stretch in self.stretches for some in stretch for work in some.works]
 
 
 class _Writer:
@@ -87,42 +95,68 @@ class _Writer:
         self.layout, self.plan, self.network = layout, layout.plan, layout.plan.network
         self.phases = Phases(layout.plan, layout)
         self.order = [p.name for p in self.network.populations]
-        self.d_matrices = [
-            (i, layout.names.index(p.decorrelation))
+        self.d_matrices = {
+            i: layout.names.index(p.decorrelation)
             for i, p in enumerate(self.network.populations)
             if p.decorrelation
+        }
+        self.teaches = self.plan.learns and self.plan.local
+        self.taught = [
+            i
+            for i, p in enumerate(self.network.populations)
+            if i and self.teaches and self.plan.learns_onto(p)
         ]
         self._stretch: list[Rounds] = []
 
     def add(
         self, phase: Phase | None, which: int = 0, when: int = ALWAYS, step: int = THIS
     ) -> None:
+        """Add a work that concerns no weights, or those in everyone's memory."""
         self._stretch.append(Rounds((Work(phase, which, when, step),)))
 
     def on(self, phase: Phase, m: int, when: int = ALWAYS, step: int = THIS) -> None:
-        """Work on a matrix, where its weights are."""
+        """Add a work on a matrix, where its weights are."""
         work = Work(phase, m, when, step, m in self.layout.resident)
         self._stretch.append(Rounds((work,)))
 
-    def rounds(self, phases: tuple[Phase, ...], which: int, times: int, when: int = ALWAYS) -> None:
-        resident = which in self.layout.resident and phases[0].name.startswith("multiply")
-        works = tuple(Work(phase, which, when, resident=resident) for phase in phases)
-        self._stretch.append(Rounds(works, times))
+    def rounds(
+        self, phases: tuple[Phase, ...], which: int, times: int, when: int = ALWAYS, **more: bool
+    ) -> None:
+        """Add works that are done so many times."""
+        works = [Work(phase, which, when, **more) for phase in phases]
+        if times > 1:
+            self.wait()
+            self._stretch.append(Rounds(tuple(works), times))
+        else:
+            self._stretch += [Rounds((work,)) for work in works]
+
+    def join(self) -> None:
+        """Let a thread go on at once: what follows needs nothing that others did just now."""
+        if not self._stretch or self._stretch[-1].times > 1:
+            return
+        some = self._stretch[-1]
+        works = (*some.works[:-1], replace(some.works[-1], joined=True))
+        self._stretch[-1] = Rounds(works)
 
     def done(self) -> Stretch:
+        """End a stretch."""
+        self.wait()
         stretch, self._stretch = tuple(self._stretch), []
         return stretch
 
     # ------------------------------------------------------------------- a step
 
     def program(self) -> Program:
+        """Write down what a launch does."""
         last = len(self.order) - 1
         for m in self.layout.resident:
             self.on(self.phases.fetch, m)
+            self.join()
         self.present(THIS)
         first = self.done()
         stretches: list[Stretch] = []
         unknown: set[str] = set()  # who sent something that others do not know of yet
+        # Inputs are sent a step ahead, so that nobody has to wait for them.
         self.present(NEXT)
         for p, population in enumerate(self.network.populations[1:], start=1):
             alone = self.layout.everywhere(population.name)
@@ -136,113 +170,137 @@ class _Writer:
             if alone or needs & unknown:
                 stretches.append(self.done())
                 unknown = set()
-            self.activate(p)
+            self.activate(p, alone)
             if population.decorrelation is not None:
                 stretches.append(self.done())
                 unknown = set()
                 self.decorrelate(p)
-            if not alone:
-                self.measure(p)
-                unknown.add(population.name)
+            if population.name in self.layout.alone_powers:
+                self.add(self.phases.measure, p, LEARN)
+            if population.name in self.layout.changed:
+                self.join()
+                self.add(self.phases.measure_activity, p, LEARN)
+                self.join()
+                self.add(self.phases.explain, p, LEARN)
+            unknown.add(population.name)
         if not self.layout.everywhere(self.order[last]):
             stretches.append(self.done())
-        else:
-            self.measure(last)
         self.teach(last)
         rest = self.done()
-        for p, m in self.d_matrices:
-            self.adapt_outlets(p, m, THIS)
+        for p in self.d_matrices:
+            self.adapt_outlets(p, THIS)
         for m in self.layout.resident:
             self.on(self.phases.put_back, m)
+            self.join()
         return Program(first, tuple(stretches), rest, self.done())
 
     def present(self, step: int) -> None:
-        """Inputs are sent a step ahead, so that nobody has to wait for them."""
+        """Send the inputs of a step."""
         self.add(self.phases.present, 0, ALWAYS, step)
-        self.add(self.phases.send, 0, ALWAYS, step)
+        if self.plan.averages:
+            self.add(self.phases.average, 0, ALWAYS, step)
+        self.join()
 
-    def activate(self, p: int) -> None:
+    def activate(self, p: int, alone: bool) -> None:
         """Neurons sum what arrives, and become active."""
         phases, population, chip = self.phases, self.network.populations[p], self.plan.chip
         noisy = self.plan.perturbs(population)
         self.add(phases.begin_sums if noisy else phases.begin_sums_alike, p)
-        alone = self.layout.everywhere(population.name)
+        self.join()
         for m in self.layout.onto(population.name):
             if alone:
-                z = self.layout.numbers["outputs", self.layout.names[m]]
-                self.reduce(z)
+                self.reduce(self.layout.number("outputs", self.layout.names[m]))
             else:
-                self.age(m)
                 self.sum(m)
         given = self.plan.substrate
         if chip.mismatches or given.act_noise or given.act_telegraph or given.act_flicker:
             self.add(phases.disturb, p)
+            self.join()
         if self.plan.options.resync_every:
+            self.wait()
             self.add(phases.set_back, p)
         self.add(phases.fire(phases.model(p)), p)
+        self.join()
         if chip.observes:
             self.add(phases.look, p)
+            self.join()
         if population.decorrelation is None:
-            self.add(phases.pass_on, p)
-            self.add(phases.send, p)
+            self.send(phases.send_fired, p)
+
+    def wait(self) -> None:
+        """Let nobody go on at once."""
+        if not self._stretch:
+            return
+        some = self._stretch[-1]
+        works = (*some.works[:-1], replace(some.works[-1], joined=False))
+        self._stretch[-1] = Rounds(works, some.times)
+
+    def send(self, phase: Phase, p: int) -> None:
+        """Neurons send what they have."""
+        self.add(phase, p)
+        if self.plan.averages:
+            self.add(self.phases.average, p)
 
     def sum(self, m: int) -> None:
-        """Sum what a matrix lets through."""
+        """Sum what a matrix lets through; in tiles, or a neuron a thread."""
+        if self.plan.chip.ages:
+            self.wait()
+            self.on(self.phases.grow_old, m)
         if self.layout.sums_alone(m):
             self.on(self.phases.deliver, m)
+            self.join()
             return
         tiles = self.layout.most_chunks(self.layout.post(m)) * self.layout.lane_tiles(m)
-        times = -(-tiles // TILES)
-        self.rounds(self.phases.multiply(m), m, times)
-
-    def age(self, m: int) -> None:
-        if self.plan.chip.ages:
-            self.on(self.phases.grow_old, m)
+        # What is in scratch belongs to whoever sums now.
+        self.wait()
+        near = m in self.layout.resident
+        self.rounds(self.phases.multiply(m), m, -(-tiles // TILES), resident=near)
 
     def decorrelate(self, p: int) -> None:
         """Change D by what was heard after the last step, then send through it."""
-        m = dict(self.d_matrices)[p]
-        self.adapt_outlets(p, m, BEFORE)
-        self.age(m)
-        self.show(m)
-        self.add(self.phases.clear_sums, m)
-        self.sum(m)
-        self.add(self.phases.send, p)
+        m = self.d_matrices[p]
+        if self.plan.decorrelation is not None:
+            self.adapt_outlets(p, BEFORE)
+        if self.plan.chip.ages:
+            self.on(self.phases.grow_old, m)
+        if self.plan.decorrelation is not None and m in self.layout.resident:
+            # Who needs columns of it finds them in memory.
+            self.on(self.phases.put_back, m, LISTEN)
+            self.join()
+        if self.layout.sums_alone(m):
+            self.on(self.phases.deliver, m)
+        else:
+            tiles = self.layout.most_chunks(self.order[p]) * self.layout.lane_tiles(m)
+            near = m in self.layout.resident
+            self.rounds(self.phases.multiply(m), m, -(-tiles // TILES), resident=near)
+        self.send(self.phases.send, p)
 
-    def adapt_outlets(self, p: int, m: int, step: int) -> None:
+    def adapt_outlets(self, p: int, step: int) -> None:
+        """Change D."""
         if self.plan.decorrelation is None:
             return
+        m = self.d_matrices[p]
         self.on(self.phases.absorb_outlets, m, LISTEN, step)
         if self.layout.through:
             self.on(self.phases.write, m, LISTEN, step)
 
-    def show(self, m: int) -> None:
-        """Who needs columns of a matrix finds them in memory."""
-        if m in self.layout.resident and self.plan.decorrelation is not None:
-            self.on(self.phases.put_back, m, LISTEN)
-
-    def measure(self, p: int) -> None:
-        """Leave parts of what everyone is told of a population."""
-        population = self.network.populations[p]
-        if not self.teaches:
-            return
-        self.add(self.phases.measure, p, LEARN)
-        if ("changed", population.name) in self.layout.numbers:
-            self.add(self.phases.measure_activity, p, LEARN)
-            self.add(self.phases.explain, p, LEARN)
-
-    @property
-    def teaches(self) -> bool:
-        return self.plan.learns and self.plan.local
-
     def contribute(self) -> None:
-        """Chunks of neurons leave what they let through to the outputs."""
+        """Chunks of neurons leave what everyone will sum."""
+        self.wait()
         for m in self.layout.parts:
-            self.age(m)
+            if self.plan.chip.ages:
+                self.on(self.phases.grow_old, m)
+        for m in self.layout.parts:
             self.add(self.phases.contribute, m)
+            self.join()
+        for name in self.layout.powers:
+            if name not in self.layout.alone_powers:
+                self.add(self.phases.measure, self.order.index(name), LEARN)
+                self.join()
 
     def reduce(self, z: int, when: int = ALWAYS) -> None:
-        times = -(-self.layout.reductions()[z][2] // SUMS)
+        """Sum over chunks of neurons, for everyone the same."""
+        times = -(-self.layout.reductions[z].entries // SUMS)
         self.rounds((self.phases.reduce, self.phases.conclude), z, times, when)
 
     # ------------------------------------------------------------------ lessons
@@ -251,79 +309,107 @@ class _Writer:
         """Judge the outputs; form what is broadcast, and signals; change weights."""
         plan, phases = self.plan, self.phases
         wide = plan.options.reward_scope == "batch"
+        self.wait()
         self.add(phases.report, last)
+        self.join()
         self.add(phases.judge, last)
         if wide and self.layout.pairs:
             self.add(phases.share_differences)
-        self.add(None)
         if self.teaches:
+            self.join()
             self.lesson(last, wide)
+        else:
+            self.add(None)
         if plan.decorrelation is not None and phases.hears_back:
-            for p, m in self.d_matrices:
-                tiles = self.layout.most_chunks(self.order[p]) * -(-plan.batch // tile(plan.batch))
-                times = -(-tiles // TILES)
+            for p, m in self.d_matrices.items():
+                lanes = -(-plan.batch // tile(plan.batch))
+                times = -(-self.layout.most_chunks(self.order[p]) * lanes // TILES)
                 self.rounds(phases.send_back(), m, times, LISTEN)
 
     def lesson(self, last: int, wide: bool) -> None:
-        plan, phases, numbers = self.plan, self.phases, self.layout.numbers
-        taught = [
-            p
-            for p, population in enumerate(self.network.populations)
-            if p and plan.learns_onto(population)
-        ]
+        """What is broadcast, what neurons make of it, and what synapses do."""
+        plan, phases, layout = self.plan, self.phases, self.layout
         if plan.feeds_back:
             self.add(phases.err, last, LEARN)
-            for p in taught:
+            for p in self.taught:
                 self.add(phases.listen, p, LEARN)
-        self.add(phases.owe, 0, LEARN)
-        if plan.chip.alters_rewards:
-            self.add(phases.receive, 0, LEARN)
-        for p in taught:
-            z = numbers["power", self.order[p]]
-            self.reduce(z, LEARN)
-            if wide:
-                self.add(phases.share_powers, p, LEARN)
-            self.add(phases.broadcast, p, LEARN)
+                self.join()
+        self.owe(wide)
+        # Here a run ends whose numbers are not finite.
+        self.wait()
         self.add(None)
-        for p in taught:
+        for p in self.taught:
             if plan.asks("neuron", "slope"):
                 self.add(phases.slope(phases.model(p)), p, LEARN)
             self.add(phases.signal, p, LEARN)
+            self.join()
         for population in plan.feedback.values() if plan.learns_feedback else ():
             p = self.order.index(population.name)
+            self.wait()
             for kind in ("changed", "explained"):
-                self.reduce(numbers[kind, population.name], LEARN)
+                self.reduce(layout.number(kind, population.name), LEARN)
             self.add(phases.mend, p, LEARN)
-        self.add(phases.settle, 0, LEARN)
-        if self.layout.delay:
+        if layout.delay:
+            self.wait()
             self.add(phases.exchange, 0, LEARN)
+            self.join()
             for p in range(1, len(self.order)):
                 self.add(phases.exchange_signals, p, LEARN)
+                self.join()
             for m in range(len(self.network.projections)):
                 self.add(phases.forget, m, LEARN)
-        for p in taught:
+                self.join()
+            self.wait()
+        for p in self.taught:
             self.add(phases.record, p, LESSON)
+            self.join()
+        self.wait()
         for m, projection in enumerate(self.network.projections):
             if plan.rate(projection) > 0:
                 self.adapt(m)
+
+    def owe(self, wide: bool) -> None:
+        """Form what is broadcast, a comparison of a replica a thread."""
+        plan, phases, layout = self.plan, self.phases, self.layout
+        for name in layout.alone_powers:
+            self.wait()
+            self.reduce(layout.number("power", name), LEARN)
+        self.add(phases.owe, 0, LEARN)
+        self.join()
+        if plan.chip.alters_rewards:
+            self.add(phases.receive, 0, LEARN)
+            self.join()
+        for p in self.taught:
+            if layout.everywhere(self.order[p]):
+                self.add(phases.measure_alone, p, LEARN)
+                self.join()
+            if wide:
+                self.wait()
+                self.add(phases.share_powers, p, LEARN)
+            self.add(phases.broadcast, p, LEARN)
+            self.join()
+        self.add(phases.settle, 0, LEARN)
 
     def adapt(self, m: int) -> None:
         """Change the weights of a projection."""
         plan, phases, layout = self.plan, self.phases, self.layout
         if plan.options.normalise is not None:
+            self.wait()
             times = -(-plan.batch // SUMS)
             self.rounds((phases.square_seen, phases.divide_by), m, times, LESSON)
             self.add(phases.divide, m, LESSON)
         if layout.at_once:
             few = layout.perturbed(m) or layout.by_column(m) or layout.shape(m)[1] < FEW
             self.on(phases.absorb_few if few else phases.absorb, m, LESSON)
+            self.join()
             return
+        # All of these go through synapses in the same way.
         self.add(phases.accumulate, m, LESSON)
-        if plan.options.optimiser == "sgd":
-            self.add(phases.scale, m, WRITE)
-        else:
-            self.add(phases.optimise, m, WRITE)
+        self.join()
+        self.add(phases.scale if plan.options.optimiser == "sgd" else phases.optimise, m, WRITE)
+        self.join()
         self.on(phases.write, m, WRITE)
+        self.join()
 
 
 def program(layout: Layout) -> Program:
