@@ -6,6 +6,7 @@ from neurosim import bptt, presets
 from neurosim.bptt import BPTT
 from neurosim.errors import (
     CheckpointError,
+    DeviceError,
     DivergenceError,
     InputError,
     NeurosimError,
@@ -24,7 +25,7 @@ from neurosim.rules import (
     LearnedFeedback,
     LocalDecorrelation,
 )
-from neurosim.simulator import Simulator
+from neurosim.simulator import Simulator, side_by_side
 from neurosim.substrate import Substrate
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "Alignment",
     "CheckpointError",
     "Decorrelation",
+    "DeviceError",
     "DivergenceError",
     "History",
     "InputError",
@@ -71,6 +73,7 @@ __all__ = [
     "load_results",
     "presets",
     "rnn",
+    "side_by_side",
     "train",
 ]
 

@@ -32,6 +32,20 @@ class StorageError(NeurosimError, OSError):
     """A file could not be written."""
 
 
+class DeviceError(NeurosimError, RuntimeError):
+    """A GPU cannot be used, is out of memory, or was lost.
+
+    Attributes
+    ----------
+    lost : bool
+        Whether this process cannot use the device any more; another one may.
+    """
+
+    def __init__(self, message: str, lost: bool = False) -> None:
+        self.lost = lost
+        super().__init__(message)
+
+
 class DivergenceError(NeurosimError, ArithmeticError):
     """The numbers blew up while learning.
 

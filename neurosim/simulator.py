@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,13 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim import checkpoint, describe
 from neurosim.checks import check_decorrelation, check_rule, check_threads, finite_array, matching
-from neurosim.engines import Engine, Plan, Progress, find
+from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
 from neurosim.errors import CheckpointError, InputError, is_count, nearest, require
 from neurosim.network import Network, Weights
 from neurosim.record import Probe, Record, Sampler
 from neurosim.substrate import Substrate
 
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop
+logger = logging.getLogger("neurosim")
 
 
 class Simulator:
@@ -38,7 +40,9 @@ class Simulator:
         Hardware assumptions; the ideal chip by default.
     batch : int
         Replicas of the network that run side by side, each on its own data.
-    engine : {"cpu", "objects"}
+    engine : {"cpu", "cuda", "auto", "objects", "emulator"}
+        "auto" is "cuda" where there is a GPU to work on and "cpu" elsewhere: `engine` has the
+        name and `engine_reason` says why, as the logger ``neurosim`` does (INFO).
     seed : int
         Of all noise, in [0, 2**32). The weights have the network's own seed.
     threads : int
@@ -49,6 +53,8 @@ class Simulator:
     ------
     InputError
         For a value or a combination that cannot be simulated.
+    DeviceError
+        If the engine needs a GPU, and there is none to work on.
 
     Examples
     --------
@@ -78,11 +84,11 @@ class Simulator:
         require(is_count(batch) and batch >= 1, "Simulator", "batch", batch, "an int >= 1")
         fine = is_count(seed) and 0 <= seed < 2**32
         require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
-        check_threads(threads)
         check_rule(rule)
         check_decorrelation(decorrelation, network)
+        chosen, self._reason = _chosen(engine, rule, threads)
         self._plan = Plan(network, rule, decorrelation, substrate, int(batch), int(seed))
-        make = find(engine, rule)
+        make = find(chosen, rule)
         initial = self._plan.initial_weights()
         self._engine: Engine = make(self._plan, initial, int(threads))
         if self._plan.chip.programs:
@@ -130,6 +136,11 @@ class Simulator:
     def engine(self) -> str:
         """Name of the engine."""
         return self._engine.name
+
+    @property
+    def engine_reason(self) -> str:
+        """The engine's name, and why it is this one."""
+        return self._reason
 
     @property
     def step(self) -> int:
@@ -272,14 +283,39 @@ class Simulator:
         report: Callable[[int], None] | None,
         count: Callable[[int], None] | None,
     ) -> Record:
-        plan = engine.plan
-        network, batch = plan.network, plan.batch
+        progress, sampler = self._prepare(engine, inputs, targets, learn, probes, outputs)
+        engine.begin(rest=reset)
+        done = 0
+        try:
+            for stop in sorted({*sampler.stops, *self._stretches(engine, progress.steps)}):
+                progress.start, progress.stop = done, stop + 1
+                engine.advance(progress)
+                done = stop + 1
+                sampler.look(engine, stop)
+                if report is not None:
+                    report(done)
+        finally:
+            if count is not None:
+                count(done)
+        engine.finish()
+        return self._record(progress, sampler)
+
+    def _prepare(
+        self,
+        engine: Engine,
+        inputs: ArrayLike,
+        targets: ArrayLike,
+        learn: bool,
+        probes: Iterable[Probe],
+        outputs: bool,
+    ) -> tuple[Progress, Sampler]:
+        """Check what a run is given, and make room for what it gives."""
+        network, batch = engine.plan.network, engine.plan.batch
         given = finite_array(inputs, "inputs", (None, batch, network.inputs.size))
         steps = len(given)
         wanted = finite_array(targets, "targets", (steps, batch, network.outputs.size))
         fine = self._step + steps < 2**32
         require(fine, "Simulator", "step", self._step + steps, "below 2**32: noise would repeat")
-        sampler = Sampler(probes, plan, steps)
         progress = Progress(
             inputs=given,
             targets=wanted,
@@ -294,39 +330,29 @@ class Simulator:
             operations=np.zeros(steps, dtype=np.int64),
             writes=np.zeros(steps, dtype=np.int64),
         )
-        stops = sorted({*sampler.stops, *self._stretches(plan, steps), steps - 1})
-        engine.begin(rest=reset)
-        done = 0
-        try:
-            for stop in stops:
-                progress.start, progress.stop = done, stop + 1
-                engine.advance(progress)
-                done = stop + 1
-                sampler.look(engine, stop)
-                if report is not None:
-                    report(done)
-        finally:
-            if count is not None:
-                count(done)
-        engine.finish()
+        return progress, Sampler(probes, engine.plan, steps)
+
+    def _record(self, progress: Progress, sampler: Sampler) -> Record:
+        """What a run gives."""
+        learns = progress.learn and self._plan.comparisons
         return Record(
             loss=progress.loss,
-            reward=self._rewards(progress) if learn and plan.comparisons else {},
-            outputs=progress.outputs if outputs else None,
+            reward=self._rewards(progress) if learns else {},
+            outputs=progress.outputs if len(progress.outputs) else None,
             probes=sampler.result(),
             events=progress.events,
             synaptic_operations=progress.operations,
             weight_writes=progress.writes,
-            n_outputs=network.outputs.size,
+            n_outputs=self.network.outputs.size,
         )
 
     @staticmethod
-    def _stretches(plan: Plan, steps: int) -> range:
+    def _stretches(engine: Engine, steps: int) -> set[int]:
         """Last steps of stretches short enough for Ctrl-C and progress bars to be prompt."""
-        network = plan.network
+        plan, network = engine.plan, engine.plan.network
         synapses = sum(int(np.prod(network.shape(name))) for name in network.matrices)
-        stretch = max(1, int(STRETCH / (synapses * plan.lanes)))
-        return range(stretch - 1, steps, stretch)
+        stretch = max(1, int(STRETCH * engine.speed / (synapses * plan.lanes)))
+        return {*range(stretch - 1, steps, stretch), steps - 1}
 
     def _rewards(self, progress: Progress) -> dict[str, NDArray[np.float32]]:
         order = [p.name for p in self.network.populations[1:]]
@@ -378,7 +404,7 @@ class Simulator:
         ----------
         path : path-like
         engine : str, optional
-            Another engine than the one that saved it.
+            Another engine than the one that saved it, as for a new simulator.
         threads : int
             As for a new simulator; it is not saved, for it changes nothing but the time taken.
         known : iterable of type
@@ -388,15 +414,19 @@ class Simulator:
         ------
         CheckpointError
             If the file is missing, damaged, of another kind or another version.
+        DeviceError
+            If the engine needs a GPU, and there is none to work on: name another one.
         """
         arrays, saved = checkpoint.read(path)
         if saved.get("kind") != "simulator":
             raise CheckpointError(f"{path}: kind = {saved.get('kind')!r} must be 'simulator'")
         with _whole(path):
             rule = describe.to_thing(saved["rule"], known)
+            by = saved["engine"] if engine is None else engine
+        # A wrong name or number is the caller's mistake, not the file's.
+        chosen, reason = _chosen(by, rule, threads)
         if engine is not None:
-            find(engine, rule)  # a wrong name is the caller's mistake, not the file's
-        check_threads(threads)
+            find(chosen, rule)
         with _whole(path):
             sim = cls(
                 describe.to_network(saved["network"], known),
@@ -404,14 +434,97 @@ class Simulator:
                 decorrelation=describe.to_thing(saved["decorrelation"], known),
                 substrate=describe.to_thing(saved["substrate"], known),
                 batch=saved["batch"],
-                engine=engine or saved["engine"],
+                engine=chosen,
                 seed=saved["seed"],
                 threads=threads,
             )
+            sim._reason = reason
             sim._engine.set_weights(matching(arrays, "weights/", sim._engine.weights()))
             sim._engine.set_state(matching(arrays, "state/", sim._engine.state()))
             sim._step = operator.index(saved["step"])
         return sim
+
+
+def side_by_side(
+    simulators: Sequence[Simulator],
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    learn: bool = True,
+    *,
+    outputs: bool = False,
+    reset: bool = True,
+) -> list[Record]:
+    """Run one sequence in each of several simulators; as if each had run it by itself.
+
+    Numbers are those of `Simulator.run`, to the bit. On engine "cuda" all of them run in one
+    launch, each on its share of the device: so does a GPU pay for networks that are too small to
+    keep it busy. On other engines one runs after the other.
+
+    Parameters
+    ----------
+    simulators : sequence of Simulator
+        Of one engine. On engine "cuda" they may differ in seeds, weights, learning rates and
+        other numbers, but not in the network, the batch, the rule or what the chip does.
+    inputs : array_like, (simulators, T, batch, n_in)
+    targets : array_like, (simulators, T, batch, n_out)
+    learn, outputs, reset : bool
+        As for `Simulator.run`.
+
+    Returns
+    -------
+    list of Record
+
+    Raises
+    ------
+    InputError
+        For simulators that cannot run together, wrong shapes, or data that are not finite.
+    DivergenceError
+        If numbers of a simulator are not finite; the others then have run to the end.
+    """
+    sims = list(simulators)
+    engines = {sim.engine for sim in sims}
+    fine = len({id(sim) for sim in sims}) == len(sims) > 0 and len(engines) == 1
+    allowed = "different simulators of one engine, one at least"
+    require(fine, "side_by_side", "simulators", [sim.engine for sim in sims], allowed)
+    for name, values in (("inputs", inputs), ("targets", targets)):
+        fine = len(np.asarray(values)) == len(sims)
+        allowed = f"{len(sims)}, one sequence for each simulator"
+        require(fine, "side_by_side", f"length of {name}", len(np.asarray(values)), allowed)
+    for sim in sims:
+        if learn and sim.rule is None and sim.decorrelation is None:
+            raise InputError(
+                "Simulator: learn = True needs a rule or a decorrelation; neither was given"
+            )
+    given = zip(sims, np.asarray(inputs), np.asarray(targets), strict=True)
+    prepared = [sim._prepare(sim._engine, u, y, learn, (), outputs) for sim, u, y in given]
+    make = type(sims[0]._engine)
+    for sim, engine in zip(sims, make.side_by_side([sim._engine for sim in sims]), strict=True):
+        sim._engine = engine
+        engine.begin(rest=reset)
+    stretches, done = [progress for progress, _ in prepared], 0
+    try:
+        for stop in sorted(sims[0]._stretches(sims[0]._engine, stretches[0].steps)):
+            for progress in stretches:
+                progress.start, progress.stop = done, stop + 1
+            make.advance_all([sim._engine for sim in sims], stretches)
+            done = stop + 1
+    finally:
+        for sim in sims:
+            sim._count(done)
+    for sim in sims:
+        sim._engine.finish()
+    return [sim._record(*each) for sim, each in zip(sims, prepared, strict=True)]
+
+
+def _chosen(engine: str, rule: Any, threads: Any) -> tuple[str, str]:
+    """Choose an engine, for so many threads; its name, and why it is this one."""
+    check_threads(threads)
+    chosen, reason = resolve(engine, rule)
+    if engine == AUTO:
+        logger.info("engine auto is %s", reason)
+    fine = threads == 1 or chosen not in ONE_THREAD
+    require(fine, "Simulator", "threads", threads, f"1 with engine = {chosen!r}")
+    return chosen, reason
 
 
 @contextmanager

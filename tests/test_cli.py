@@ -189,7 +189,7 @@ def test_divergence_names_the_last_checkpoint(neurosim):
             ],
         ),
         ("configs", ["quickstart", "paper/copying_dnp"]),
-        ("engines", ["cpu", "objects"]),
+        ("engines", ["cpu ", "objects ", "cuda ", "emulator ", "auto "]),
     ],
 )
 def test_list(neurosim, what, words):
@@ -209,7 +209,8 @@ def test_doctor(neurosim, monkeypatch, tmp_path):
     monkeypatch.setenv("NEUROSIM_DATA", str(tmp_path / "nowhere"))
     code, out, _ = neurosim("doctor")
     assert code == 0
-    for word in ("numpy", "numba", "BLAS", "cores", "compiled loops", "no such folder", "GPU"):
+    words = ["numpy", "numba", "BLAS", "cores", "compiled loops", "no such folder", "GPU"]
+    for word in [*words, "engine auto"]:
         assert word in out
 
 
@@ -220,7 +221,7 @@ def test_version(neurosim):
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; import neurosim.cli; "
-        "heavy = {'pandas', 'matplotlib', 'numba', 'pydantic', 'scipy'} & set(sys.modules); "
+        "heavy = {'pandas', 'matplotlib', 'numba', 'pydantic', 'scipy', 'cupy'} & {*sys.modules}; "
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -90,12 +90,16 @@ def test_the_version_is_the_packages():
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import neurosim", "numba pandas matplotlib pydantic scipy tasks typer rich"),
+        ("import neurosim", "numba pandas matplotlib pydantic scipy tasks typer rich cupy"),
+        ("import neurosim; import neurosim.experiments, neurosim.cli", "cupy numba_cuda"),
         (
             "import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1), engine='objects')",
             "numba pandas matplotlib pydantic tasks",
         ),
-        ("import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1))", "pandas matplotlib pydantic"),
+        (
+            "import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1))",
+            "pandas matplotlib pydantic cupy numba_cuda",
+        ),
         (
             "import neurosim as ns; net = ns.rnn(1, 2, 1); "
             "ns.Simulator(net, ns.BPTT(1e-3)).run([[[1]]], [[[1]]])",
@@ -113,6 +117,8 @@ def test_importing_loads_nothing_heavy(statement, absent):
     )
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "neurosim" in loaded
+    # With the extras for GPUs installed Numba finds a package of another name in its place.
+    assert "numba.cuda" not in done.stdout.split()
     assert loaded.isdisjoint(absent.split())
 
 

@@ -73,7 +73,7 @@ def equal(sim, other):
         ({"seed": 2**32}, r"Simulator: seed = 4294967296 must be"),
         ({"seed": None}, r"Simulator: seed = None must be"),
         ({"engine": "cpus"}, r"Simulator: engine = 'cpus' does not exist; did you mean 'cpu'\?"),
-        ({"engine": 1}, r"Simulator: engine = 1 does not exist; known: cpu, objects"),
+        ({"engine": 1}, r"Simulator: engine = 1 does not exist; known: auto, cpu, cuda"),
         (
             {"network": ns.rnn(1, 200, 1), "engine": "objects"},
             r"Simulator: engine = 'objects' .* at most 20000 synapses; this one has 40400",

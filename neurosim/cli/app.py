@@ -12,6 +12,8 @@ from neurosim import screen
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from neurosim.experiments import Config as Loaded
+
 app = typer.Typer(
     help="Train recurrent networks with local perturbation rules on a simulated chip.",
     no_args_is_help=True,
@@ -46,3 +48,10 @@ def _root(
 def print_table(table: Table) -> None:
     """Print a table, whole."""
     screen.console().print(table)
+
+
+def say_engine(*configs: Loaded) -> None:
+    """Say which engine was chosen where configs left it to "auto", and why."""
+    for reason in dict.fromkeys(config.engine_reason for config in configs):
+        if reason:
+            print(f"engine auto is {reason}")

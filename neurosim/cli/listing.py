@@ -27,7 +27,7 @@ class What(StrEnum):
 @app.command(name="list")
 def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
     """List what a config can name."""
-    from neurosim.engines import ENGINES
+    from neurosim.engines import AUTO, AUTO_WORDS, ENGINES
     from neurosim.experiments import registry, reproduce
     from neurosim.substrate.presets import CHIPS
     from neurosim.substrate.words import explanation
@@ -48,8 +48,8 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
         for name, chip in CHIPS.items():
             print(f"{name}: {chip!r}\n{textwrap.indent(explanation(chip), '  ')}\n")
     else:
-        for name, words in ENGINES.items():
-            print(f"{name:<8} {words}")
+        for name, words in {**ENGINES, AUTO: AUTO_WORDS}.items():
+            print(f"{name:<9} {words}")
 
 
 def _first_line(cls: type) -> str:
@@ -66,10 +66,11 @@ def _first_comment(path: Path) -> str:
 def doctor() -> None:
     """Say what neurosim finds on this machine."""
     from rich.table import Table
+    from rich.text import Text
 
     from neurosim.experiments import doctor as examined
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, finding in examined.examine():
-        table.add_row(name, finding)
+        table.add_row(name, Text(finding))  # brackets are brackets, and no style
     print_table(table)

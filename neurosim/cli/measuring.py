@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Config, Set, app, print_table
+from neurosim.cli.app import Config, Set, app, print_table, say_engine
 
 
 @app.command()
@@ -40,8 +40,10 @@ def align(
     from neurosim.experiments import align as measured
     from neurosim.experiments import load
 
+    loaded = load(config, set_ or (), seed)
+    say_engine(loaded)
     found = measured.measure(
-        load(config, set_ or (), seed),
+        loaded,
         draws,
         steps,
         series,
@@ -73,6 +75,7 @@ def bench(
     against: Annotated[
         str | None, typer.Option(metavar="jax|torch", help="Run a framework's peer by turns.")
     ] = None,
+    engine: Annotated[str, typer.Option(help="Of the simulator, from `list engines`.")] = "cpu",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Measure how fast a learning step is, as a fraction of this core's matrix product."""
@@ -80,18 +83,22 @@ def bench(
 
     from rich.progress import Progress
 
+    from neurosim.engines import AUTO, resolve
     from neurosim.experiments import bench as measured
     from neurosim.experiments.bench_cases import cases
 
+    used, reason = resolve(engine)
+    if engine == AUTO and not json_:
+        print(f"engine auto is {reason}")
     chosen = cases(rule or (), size or (), against)
     shown = screen.console(stderr=True)
     results = []
     with Progress(console=shown, transient=True, disable=not shown.is_terminal) as bar:
         for case in bar.track(chosen, description="measuring"):
-            results.append(measured.measure(case, threads, repeats, against))
+            results.append(measured.measure(case, threads, repeats, against, used))
     if json_:
         settings = {"threads": threads, "repeats": repeats, "against": against}
-        print(json.dumps(measured.as_json(results, **settings), indent=2))
+        print(json.dumps(measured.as_json(results, used, **settings), indent=2))
         return
     print_table(measured.table(results))
-    print(f"\n{measured.legend(results, threads, repeats)}")
+    print(f"\n{measured.legend(results, threads, repeats, used)}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Set, app
+from neurosim.cli.app import Set, app, say_engine
 from neurosim.cli.sweeping import Gpus, Jobs, Scheduler, interruptible
 
 
@@ -29,6 +29,7 @@ def reproduce(
     gpus: Gpus = False,
 ) -> None:
     """Do a figure of the paper again: table, figure, summary, differences first."""
+    from neurosim.engines import AUTO
     from neurosim.experiments import config as configs
     from neurosim.experiments import reproduce as figures
     from neurosim.experiments.reproduce.claims import DIFFERS
@@ -37,13 +38,15 @@ def reproduce(
 
     changes = dict(map(configs.override, set_ or ()))
     wanted = list(figures.names()) if name == "all" else [name]
-    plans = [figures.load(each, scale, seeds, changes) for each in wanted]
-    for plan in plans:  # every config is checked before anything is run
-        assert plan.runs
+    processes = Workers(jobs, scheduler, gpus)
+    engine = AUTO if gpus else None
+    plans = [figures.load(each, scale, seeds, changes, engine) for each in wanted]
+    # Every config is checked before anything is run.
+    say_engine(*(run.config for plan in plans for run in plan.runs))
     folder = out or Path("reproduced") / scale
     again = f"what is done is kept in {folder}; to go on, repeat the command"
     reports = []
-    with interruptible(again), Workers(jobs, scheduler, gpus) as workers:
+    with interruptible(again), processes as workers:
         for plan in plans:
             start = time.perf_counter()
             epochs = sum(run.config.training.epochs for run in plan.runs)

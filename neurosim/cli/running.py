@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurosim.cli.app import Config, Set, app, print_table
-from neurosim.errors import DivergenceError
+from neurosim.cli.app import Config, Set, app, print_table, say_engine
+from neurosim.errors import DeviceError, DivergenceError
 
 if TYPE_CHECKING:
+    from neurosim.experiments import Config as Loaded
     from neurosim.experiments.run import Experiment, Result
 
 
@@ -23,7 +24,9 @@ def run(
         Path | None, typer.Option(help="The run's folder. [default: runs/<config>-<hash>]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run.")] = False,
-    engine: Annotated[str | None, typer.Option(help="As training.engine.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="As training.engine: a name from `list engines`.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of weights, noise and data.")] = None,
     epochs: Annotated[int | None, typer.Option(help="As training.epochs.")] = None,
     threads: Annotated[int, typer.Option(help="Threads; they change no number.")] = 1,
@@ -34,8 +37,26 @@ def run(
     settings = list(set_ or [])
     settings += [f'training.engine="{engine}"'] * (engine is not None)
     settings += [f"training.epochs={epochs}"] * (epochs is not None)
-    experiment = Experiment(load(config, settings, seed), out, threads)
-    _follow(experiment, resume)
+    loaded = load(config, settings, seed)
+    say_engine(loaded)
+    if resume and out is None:
+        out = _begun(loaded)
+    _follow(Experiment(loaded, out, threads), resume)
+
+
+def _begun(config: Loaded) -> Path | None:
+    """Find the folder of a run that stopped on another engine, if there is none on this one."""
+    from neurosim.engines import ENGINES
+    from neurosim.experiments import Experiment
+
+    if Experiment(config).folder.config.is_file():
+        return None
+    for engine in ENGINES:
+        folder = Experiment(config.on(engine)).folder
+        if folder.config.is_file() and not folder.result.is_file():
+            print(f"going on with {folder.path}, which began on engine {engine}")
+            return folder.path
+    return None
 
 
 def _follow(experiment: Experiment, resume: bool) -> None:
@@ -53,9 +74,11 @@ def _follow(experiment: Experiment, resume: bool) -> None:
             )
         print(f"\n{words}", file=sys.stderr)
         raise typer.Exit(130) from None
-    except DivergenceError as error:
+    except (DivergenceError, DeviceError) as error:
         if folder.checkpoint.is_file():
             error.add_note(f"last checkpoint: {folder.checkpoint}")
+            if isinstance(error, DeviceError):
+                error.add_note("to go on, repeat the command with --resume --engine cpu")
         raise
     _report(result)
 

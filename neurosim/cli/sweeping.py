@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from neurosim.cli.app import Config, Set, app, print_table
+from neurosim.cli.app import Config, Set, app, print_table, say_engine
 from neurosim.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 SHOWN = 20  # lines of a table, unless asked for more
 
 Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Processes on this machine. [default: one a core]")
+    int | None,
+    typer.Option(min=1, help="Processes on this machine. [default: one a core, or one a GPU]"),
 ]
 Scheduler = Annotated[
     str | None,
     typer.Option(metavar="tcp://HOST:PORT", help="Use the Dask cluster whose scheduler this is."),
 ]
-Gpus = Annotated[bool, typer.Option("--gpus", help="One process for each GPU, by dask-cuda.")]
+Gpus = Annotated[
+    bool,
+    typer.Option(
+        "--gpus", help="One process for each GPU; engine cuda, where the config names none."
+    ),
+]
 Seeds = Annotated[
     str | None, typer.Option(metavar="N or A,B,...", help="How many seeds, or which.")
 ]
@@ -55,6 +61,7 @@ def sweep(
     gpus: Gpus = False,
 ) -> None:
     """Run a config many times: the axes in its table [sweep], and --over."""
+    from neurosim.engines import AUTO
     from neurosim.experiments import config as configs
     from neurosim.experiments.sweep import Axes, Sweep, axes, runs
     from neurosim.experiments.sweep.board import Board
@@ -62,16 +69,19 @@ def sweep(
     from neurosim.experiments.sweep.sweep import Workers
 
     given, name, where = configs.read(config, set_ or ())
+    workers = Workers(jobs, scheduler, gpus)
+    given = configs.preferring(given, AUTO if gpus else None)
     table = axes.parse(given.pop(configs.SWEEP, {}))
     chosen = axes.seeds_option(seeds) if seeds is not None else table.seeds
     varied = Axes((*table.axes, *map(axes.option, over or ())), chosen)
     found = runs(given, name, where, varied)
     folder = out or Path("sweeps") / f"{name}-{_digest([run.name for run in found])}"
     many = Sweep(found, folder)
+    say_engine(*(run.config for run in found))
     again = f"what is done is kept in {folder}; to go on, repeat the command"
     with (
         interruptible(again),
-        Workers(jobs, scheduler, gpus) as workers,
+        workers,
         Board(name, len(found), sum(run.config.training.epochs for run in found)) as board,
     ):
         outcomes = many.run(workers, board.seen, board.reached)
@@ -125,6 +135,7 @@ def tune(
     """Search for learning rates, by training data that are held out; write the best config."""
     from rich.table import Table
 
+    from neurosim.engines import AUTO
     from neurosim.experiments import config as configs
     from neurosim.experiments.sweep import axes
     from neurosim.experiments.sweep.board import Board
@@ -133,13 +144,17 @@ def tune(
 
     chosen = axes.seeds_option(seeds) if seeds is not None else SEEDS
     ranges = dict(_range(text) for text in search or ())
-    tuning = Tuning(*configs.read(config, set_ or ()), ranges, chosen)
+    workers = Workers(jobs, scheduler, gpus)
+    given, name, where = configs.read(config, set_ or ())
+    given = configs.preferring(given, AUTO if gpus else None)
+    tuning = Tuning(given, name, where, ranges, chosen)
+    say_engine(tuning.base)
     folder = out or Path("tunings") / f"{tuning.name}-{_digest(tuning.settings())}"
     again = f"what is done is kept in {folder}; to go on, repeat the command"
     total = budget * len(tuning.seeds)
     with (
         interruptible(again),
-        Workers(jobs, scheduler, gpus) as workers,
+        workers,
         Board(tuning.name, total, total * tuning.base.training.epochs) as board,
     ):
         trials = tuning.search(budget, folder, workers, board.seen, board.reached)

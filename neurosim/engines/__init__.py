@@ -12,9 +12,39 @@ from neurosim.errors import InputError, nearest
 ENGINES = {
     "cpu": "compiled by Numba, float32; for work",
     "objects": "one Python object per neuron and synapse, float64; the oracle, small nets only",
+    "cuda": "on an NVIDIA GPU, one launch per stretch of a run",
+    "emulator": "the cuda engine's phases one after another on the CPU, to check them; slow",
 }
+AUTO = "auto"
+AUTO_WORDS = "cuda where there is a GPU to work on, else cpu"
+ONE_THREAD = ("cuda", "emulator")
 
-__all__ = ["ENGINES", "Engine", "Plan", "Progress", "find"]
+__all__ = ["AUTO", "AUTO_WORDS", "ENGINES", "Engine", "Plan", "Progress", "find", "resolve"]
+
+
+def resolve(name: str, rule: Any = None) -> tuple[str, str]:
+    """Choose the engine that "auto" stands for; any other name stands for itself.
+
+    Parameters
+    ----------
+    name : str
+    rule : learning rule, optional
+
+    Returns
+    -------
+    name : str
+        As `find` takes it.
+    reason : str
+        Which, and why, such as ``"cuda: NVIDIA H100 80GB HBM3"``.
+    """
+    if name != AUTO:
+        return name, f"{name}: asked for by name"
+    if isinstance(rule, BPTT):
+        return "cpu", f"cpu: {type(rule).__name__} runs in NumPy, on no other engine"
+    from neurosim.engines.cuda import device
+
+    why = device.missing()
+    return ("cuda", f"cuda: {device.name()}") if why is None else ("cpu", f"cpu: {why}")
 
 
 def find(name: str, rule: Any = None) -> type[Engine]:
@@ -24,7 +54,10 @@ def find(name: str, rule: Any = None) -> type[Engine]:
     ------
     InputError
         If there is none of that name, or it cannot run this rule.
+    DeviceError
+        If it needs a GPU, and there is none to work on.
     """
+    name, _ = resolve(name, rule)
     if isinstance(rule, BPTT) and name in list(ENGINES):
         if name != "cpu":
             raise InputError(
@@ -42,4 +75,16 @@ def find(name: str, rule: Any = None) -> type[Engine]:
         from neurosim.engines.objects import ObjectsEngine
 
         return ObjectsEngine
-    raise InputError(f"Simulator: engine = {name!r} does not exist; {nearest(str(name), ENGINES)}")
+    if name == "cuda":
+        from neurosim.engines.cuda.device import require_device
+
+        require_device()
+        from neurosim.engines.cuda.engine import CudaEngine
+
+        return CudaEngine
+    if name == "emulator":
+        from neurosim.engines.cuda.emulator import EmulatorEngine
+
+        return EmulatorEngine
+    known = nearest(str(name), [*ENGINES, AUTO])
+    raise InputError(f"Simulator: engine = {name!r} does not exist; {known}")

@@ -179,9 +179,7 @@ def invoke(typing: Any, address: Any, args: Any) -> Any:
             if isinstance(kind, types.Array):
                 array = cgutils.create_struct_proxy(kind)(context, builder, value)
                 values.append(array.data)
-            elif isinstance(kind, Reference):
-                values.append(value)
-            elif kind == types.uint32:
+            elif isinstance(kind, Reference) or kind == types.uint32:
                 values.append(value)
             else:
                 wanted = types.float32 if isinstance(kind, types.Float) else types.int64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -136,6 +137,17 @@ class Engine(ABC):
         DivergenceError
             At the first step at which a loss or an activity is not finite.
         """
+
+    @classmethod
+    def side_by_side(cls, engines: Sequence[Engine]) -> list[Engine]:
+        """Engines in the state of these that can run together, if there is something to gain."""
+        return list(engines)
+
+    @classmethod
+    def advance_all(cls, engines: Sequence[Engine], stretches: Sequence[Progress]) -> None:
+        """Advance engines that `side_by_side` gave, each by its own stretch."""
+        for engine, progress in zip(engines, stretches, strict=True):
+            engine.advance(progress)
 
     @abstractmethod
     def finish(self) -> None:

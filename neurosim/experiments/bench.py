@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from neurosim.engines import find
+from neurosim.engines import find, resolve
 from neurosim.errors import InputError, is_count, nearest, require
 from neurosim.experiments import environment, registry
 from neurosim.experiments.bench_cases import NOISE_STD, RATE, Case
@@ -75,7 +75,11 @@ class Measurement:
 
 
 def measure(
-    case: Case, threads: int = 1, repeats: int = 5, against: str | None = None
+    case: Case,
+    threads: int = 1,
+    repeats: int = 5,
+    against: str | None = None,
+    engine: str = "cpu",
 ) -> Measurement:
     """Measure one case.
 
@@ -88,21 +92,27 @@ def measure(
         Timed runs.
     against : {"jax", "torch"}, optional
         A framework whose peer runs by turns with neurosim, on one thread as well.
+    engine : str
+        Of the simulator. The product it is compared with is one core's, whatever the engine.
 
     Raises
     ------
     InputError
         For a value outside what is allowed, or a framework that is not installed.
+    DeviceError
+        If the engine needs a GPU, and there is none to work on.
     """
     for name, value in (("threads", threads), ("repeats", repeats)):
         fine = is_count(value) and value >= 1
         require(fine, "bench", name, value, "a whole number >= 1")
     fine = against is None or threads == 1
     require(fine, "bench", "threads", threads, f"1 against {against}, whose peer has one")
-    find("cpu")  # so that no setup contains the import of a compiler
+    fine = against is None or resolve(engine)[0] == "cpu"
+    require(fine, "bench", "engine", engine, f"'cpu' against {against}, whose peer has one core")
+    find(engine)  # so that no setup contains the import of a compiler
     peers = {} if against is None else _peers(case, against)
     with threadpool_limits(limits=1):
-        return _measure(case, threads, repeats, peers)
+        return _measure(case, threads, repeats, peers, engine)
 
 
 def _peers(case: Case, against: str) -> dict[str, Build]:
@@ -138,10 +148,12 @@ def _peers(case: Case, against: str) -> dict[str, Build]:
     return built
 
 
-def _measure(case: Case, threads: int, repeats: int, peers: dict[str, Build]) -> Measurement:
+def _measure(
+    case: Case, threads: int, repeats: int, peers: dict[str, Build], engine: str
+) -> Measurement:
     start = time.perf_counter()
     network = case.network()
-    sim = case.simulator(network, threads)
+    sim = case.simulator(network, threads, engine)
     setup = time.perf_counter() - start
     own, steps, compiling = prepare(lambda steps: partial(sim.run, *case.data(steps)))
     record = own()
@@ -216,13 +228,13 @@ def prepare(build: Build) -> tuple[Run, int, float]:
     return run, steps, compiling
 
 
-def as_json(results: Sequence[Measurement], **settings: Any) -> dict[str, Any]:
+def as_json(results: Sequence[Measurement], engine: str, **settings: Any) -> dict[str, Any]:
     """All results, what they were measured on, and with which settings."""
-    found = environment.describe()
+    found = environment.describe(engine)
     found["packages"] |= {name: environment.version(name) for name in _frameworks(results)}
     return {
         "environment": found,
-        "settings": settings,
+        "settings": {**settings, "engine": engine},
         "results": [asdict(result) for result in results],
     }
 
@@ -249,12 +261,17 @@ def table(results: Sequence[Measurement]) -> Table:
     return drawn
 
 
-def legend(results: Sequence[Measurement], threads: int, repeats: int) -> str:
+def legend(results: Sequence[Measurement], threads: int, repeats: int, engine: str = "cpu") -> str:
     """Say what the columns mean."""
     peak = statistics.median(result.sgemm_gflops for result in results)
+    on = f"{threads} thread{'s' * (threads > 1)}" if engine == "cpu" else f"engine {engine}"
+    if engine == "cuda":
+        from neurosim.engines.cuda import device
+
+        on += f", {device.words()}"
     lines = [
-        f"medians of {repeats} runs on {threads} thread{'s' * (threads > 1)}; of sgemm: of what a "
-        f"product of two 1000 x 1000 matrices reaches on one thread, here {peak:.0f} GFLOP/s",
+        f"medians of {repeats} runs on {on}; of sgemm: of what a product of two 1000 x 1000 "
+        f"matrices reaches on one thread of the CPU, here {peak:.0f} GFLOP/s",
         "FLOP: 6 N^2 batch a step, 14 N^2 batch with D; MB: each weight read and written once; "
         "compile: the first run minus a usual one",
     ]

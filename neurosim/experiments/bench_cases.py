@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +57,14 @@ class Case:
         """The network, with the weather task's inputs and outputs."""
         return rnn(INPUTS, self.hidden, OUTPUTS, decorrelate=self.decorrelated)
 
-    def simulator(self, network: Network, threads: int) -> Simulator:
+    def simulator(self, network: Network, threads: int, engine: str = "cpu") -> Simulator:
         """Build its simulator."""
         distribution = "rademacher" if self.rule.endswith(SIGNS) else "normal"
         rule = BASES[self.base](RATE, NOISE_STD, distribution=distribution)
         decorrelation = rules.Decorrelation(RATE) if self.decorrelated else None
-        more: dict[str, Any] = {"threads": threads} if threads > 1 else {}
-        return Simulator(network, rule, decorrelation, batch=self.batch, **more)
+        return Simulator(
+            network, rule, decorrelation, batch=self.batch, engine=engine, threads=threads
+        )
 
     def data(self, steps: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw inputs and targets."""

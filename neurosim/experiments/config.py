@@ -8,17 +8,17 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from neurosim.engines import ENGINES
+from neurosim.engines import AUTO, ENGINES, resolve
 from neurosim.errors import InputError, nearest
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
-from neurosim.network import rnn
+from neurosim.network import Network, rnn
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
@@ -40,7 +40,9 @@ class Config:
     names : dict of str to str
         What the config calls them.
     network, training, baselines
-        The tables of these names, defaults filled in.
+        The tables of these names, defaults filled in. An engine left to "auto" is chosen.
+    engine_reason : str
+        Which engine was chosen, and why; empty where the config names one.
     """
 
     name: str
@@ -52,12 +54,13 @@ class Config:
     network: NetworkTable
     training: TrainingTable
     baselines: BaselinesTable
+    engine_reason: str = ""
 
-    def simulator(self, threads: int = 1) -> Simulator:
-        """Build the simulator as it is before training."""
+    def wiring(self) -> Network:
+        """Describe the network."""
         model = registry.plugin(self.network.neuron, registry.NEURONS, "neuron")
         table = {} if self.network.tau == 1 else {"tau": self.network.tau}
-        network = rnn(
+        return rnn(
             self.task.n_inputs,
             self.network.hidden,
             self.task.n_targets,
@@ -69,8 +72,11 @@ class Config:
             bias=self.network.bias,
             seed=self.network.seed or 0,
         )
+
+    def simulator(self, threads: int = 1) -> Simulator:
+        """Build the simulator as it is before training."""
         return Simulator(
-            network,
+            self.wiring(),
             rule=self.rule,
             decorrelation=self.decorrelation,
             substrate=self.substrate,
@@ -79,6 +85,10 @@ class Config:
             seed=self.training.seed,
             threads=threads,
         )
+
+    def on(self, engine: str) -> Config:
+        """The same on another engine."""
+        return replace(self, training=self.training.model_copy(update={"engine": engine}))
 
     def resolved(self) -> dict[str, Any]:
         """The whole config, every default filled in, as TOML can hold it."""
@@ -112,6 +122,11 @@ class Config:
         resolved = self.resolved()
         del resolved["training"]["epochs"]
         return _hash(resolved)
+
+    @property
+    def digests(self) -> set[str]:
+        """Its digests on every engine: a run may have begun on another one."""
+        return {self.digest, *(self.on(engine).digest for engine in ENGINES)}
 
     @cached_property
     def identity(self) -> str:
@@ -243,6 +258,8 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
             problems.append("[network] decorrelate = False: must be left out with [decorrelation]")
     if problems:
         raise InputError(f"{where}:\n  " + "\n".join(problems).replace("\n", "\n  "))
+    chosen, reason = resolve(training.engine, rule)
+    auto = training.engine == AUTO
     fill: dict[str, Any] = {}
     if network.seed is None:
         fill["seed"] = training.seed
@@ -256,9 +273,19 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         decorrelation=decorrelation,
         substrate=substrate,
         network=network.model_copy(update=fill),
-        training=training,
+        training=training.model_copy(update={"engine": chosen}),
         baselines=baselines,
+        engine_reason=reason if auto else "",
     )
+
+
+def preferring(given: Mapping[str, Any], engine: str | None) -> dict[str, Any]:
+    """Copy a config's tables, with an engine unless they name one; None: with none."""
+    made = copy.deepcopy(dict(given))
+    training = made.setdefault("training", {}) if engine is not None else None
+    if isinstance(training, dict):  # or whoever checks the config says that it is no table
+        training.setdefault("engine", engine)
+    return made
 
 
 def _named(given: Mapping[str, Any], where: str, known: Iterable[str], default: str | None) -> Any:
@@ -323,8 +350,9 @@ def _decorrelation(given: Mapping[str, Any]) -> tuple[Any, str]:
 
 
 def _engine(name: str) -> None:
-    if name not in ENGINES:
-        raise InputError(f"[training] engine = {name!r} does not exist; {nearest(name, ENGINES)}")
+    known = [*ENGINES, AUTO]
+    if name not in known:
+        raise InputError(f"[training] engine = {name!r} does not exist; {nearest(name, known)}")
 
 
 def _neuron(network: NetworkTable | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 from neurosim import __version__
+from neurosim.engines import AUTO, resolve
+from neurosim.engines.cuda import device
 from neurosim.experiments import environment, registry
 
 
@@ -26,6 +27,7 @@ def examine() -> list[tuple[str, str]]:
     found += [("configs", f"{len(registry.configs())} in {registry.config_folder()}")]
     found += [("threads", "one per run; use the other cores for other runs"), ("BLAS", _blas())]
     found += [("compiled loops", _kernels()), ("NEUROSIM_DATA", _data()), ("GPU", _gpu())]
+    found += [("GPU packages", _gpu_packages()), ("engine auto", resolve(AUTO)[1])]
     return found
 
 
@@ -57,13 +59,15 @@ def _data() -> str:
 
 
 def _gpu() -> str:
+    why = device.missing()
+    if why is not None:
+        return f"not used: {why}"
     try:
-        cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        return f"not used: CuPy is not installed ({error})"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-        names = [cupy.cuda.runtime.getDeviceProperties(k)["name"].decode() for k in range(count)]
-    except Exception as error:  # whatever a driver stumbles upon
-        return f"not used: CuPy finds none ({error})"
-    return f"{', '.join(names) or 'none'} (no engine uses it yet)"
+        return device.words()
+    except Exception as error:  # another process may have all of it
+        return f"{device.name()}, which does not answer ({error})"
+
+
+def _gpu_packages() -> str:
+    found = ", ".join(f"{name} {it}" for name, it in environment.gpu_packages().items())
+    return found or "none installed"

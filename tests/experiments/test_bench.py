@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from neurosim import InputError, cli
+from neurosim.engines.cuda import device
 from neurosim.experiments import bench, registry
 from neurosim.experiments.bench_cases import DEFAULT_RULES, RULES, Case, cases
 
@@ -78,7 +79,12 @@ def test_json_is_all_that_is_printed(neurosim: Call) -> None:
     code, out, err = neurosim(*SMALL, "--rule", "ANP", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    assert found["settings"] == {"threads": 1, "repeats": 1, "against": None}
+    assert found["settings"] == {
+        "threads": 1,
+        "repeats": 1,
+        "against": None,
+        "engine": "cpu",
+    }
     assert {"python", "cores", "packages"} <= found["environment"].keys()
     (result,) = found["results"]
     assert (result["rule"], result["hidden"], result["batch"]) == ("ANP", 8, 2)
@@ -143,6 +149,7 @@ def test_peers_run_the_same_problem(neurosim: Call, idle_peer: list[Any]) -> Non
         (["--against", "tensorflow"], "against = 'tensorflow' does not exist; "),
         (["--against", "jax", "--rule", "WP"], "rule = 'WP' does not exist against jax"),
         (["--against", "jax", "--threads", "2"], "threads = 2 must be 1 against jax"),
+        (["--against", "jax", "--engine", "objects"], "engine = 'objects' must be 'cpu' against j"),
     ],
 )
 def test_mistakes_get_one_message_and_exit_code_2(
@@ -153,6 +160,36 @@ def test_mistakes_get_one_message_and_exit_code_2(
     assert err.startswith("neurosim: bench: ")
     assert says in err
     assert "Traceback" not in err
+
+
+def test_another_engine(neurosim: Call) -> None:
+    code, out, err = neurosim(*SMALL, "--rule", "DANP", "--engine", "objects")
+    assert (code, err) == (0, "")
+    assert "medians of 1 runs on engine objects; of sgemm: " in out
+    case = Case("ANP", 5, 1)
+    assert case.simulator(case.network(), 1, "objects").engine == "objects"
+    _, out, _ = neurosim(*SMALL, "--rule", "NP", "--engine", "objects", "--json")
+    assert json.loads(out)["settings"]["engine"] == json.loads(out)["environment"]["engine"]
+
+
+def test_on_a_gpu_the_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "words", lambda: "NVIDIA H100, 78 of 80 GB free")
+    results = [bench.measure(Case("NP", 8, 1), repeats=1)]
+    said = bench.legend(results, threads=1, repeats=1, engine="cuda")
+    assert "medians of 1 runs on engine cuda, NVIDIA H100, 78 of 80 GB free; of sgemm: " in said
+    assert "on one thread of the CPU" in said
+
+
+def test_without_a_gpu(neurosim: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    code, out, err = neurosim(*SMALL, "--rule", "NP", "--engine", "cuda")
+    assert (code, out) == (2, "")
+    assert "engine = 'cuda' cannot work on this machine: CuPy is not installed" in err
+    code, out, err = neurosim(*SMALL, "--rule", "NP", "--engine", "auto")
+    assert (code, err) == (0, "")
+    assert out.startswith("engine auto is cpu: CuPy is not installed; ")
+    code, out, err = neurosim(*SMALL, "--rule", "NP", "--engine", "auto", "--json")
+    assert json.loads(out)["settings"]["engine"] == "cpu"
 
 
 def test_a_missing_framework_says_how_to_install_it(

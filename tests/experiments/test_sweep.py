@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
 from pathlib import Path
 
 import own_parts
@@ -24,6 +23,7 @@ from sweeps import QUICK, TINY, done_here, many
 
 import neurosim as ns
 from neurosim import checkpoint
+from neurosim.engines.cuda import device
 from neurosim.errors import BusyError
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import Sweep, cluster, load_results, results
@@ -723,29 +723,87 @@ def test_a_worker_that_does_not_see_the_folder_says_so(grid, tmp_path):
     assert not folder.parent.exists()
 
 
-def test_gpus_need_dask_cuda(neurosim, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "dask_cuda", None)
-    code, said, err = neurosim("sweep", TINY, "--gpus", "--out", tmp_path / "out")
+@pytest.mark.parametrize(
+    "command", [["sweep", TINY], ["tune", TINY, "--budget", 1], ["reproduce", "mackey-glass"]]
+)
+def test_gpus_are_refused_where_there_is_none(neurosim, tmp_path, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    code, said, err = neurosim(*command, "--gpus", "--out", tmp_path / "out")
     assert (code, said) == (2, "")
-    assert "--gpus: needs dask-cuda, which cannot be imported" in err
-    assert "pip install dask-cuda" in err
+    assert err.startswith("neurosim: --gpus cannot work on this machine: CuPy is not installed; ")
+    assert 'pip install "neurosim-plasticity[cuda13]"' in err
     assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
 
 
-def test_gpus_are_one_process_each(own, tmp_path, monkeypatch):
-    from distributed import LocalCluster
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """As if there were two, and nothing else of CUDA."""
+    monkeypatch.setattr(device, "missing", lambda: None)
+    monkeypatch.setattr(device, "name", lambda: "a GPU")
+    monkeypatch.setattr(device, "visible", lambda: ["3", "GPU-5f"])
 
-    module, asked = types.ModuleType("dask_cuda"), []
 
-    def gpus(**given):  # of a machine with one
-        asked.append(given)
-        return LocalCluster(n_workers=1, **given)
+def test_gpus_are_one_process_each(own, two_gpus, tmp_path):
+    def seen():
+        return os.environ["CUDA_VISIBLE_DEVICES"]
 
-    module.LocalCUDACluster = gpus
-    monkeypatch.setitem(sys.modules, "dask_cuda", module)
     with Workers(gpus=True) as found:
+        client = found.client(1)
+        client.wait_for_workers(2, timeout=60)
+        assert sorted(client.run(seen).values()) == ["3", "GPU-5f"]
+        assert set(client.nthreads().values()) == {1}
         assert statuses(Sweep(many(), tmp_path).run(found)) == ["finished"]
-    assert asked[0]["threads_per_worker"] == 1
+
+
+def test_fewer_gpus_than_there_are(own, two_gpus):
+    with Workers(1, gpus=True) as found:
+        found.client(8).wait_for_workers(1, timeout=60)
+        assert len(found.client(8).cluster.workers) == 1
+
+
+def test_gpus_elsewhere_are_not_started_here(two_gpus):
+    with pytest.raises(ns.InputError, match=r"--gpus: cannot be combined with --scheduler tcp://x"):
+        Workers(scheduler="tcp://x", gpus=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "engines"),
+    [
+        ([], {"cuda"}),
+        (["--set", "training.engine=cpu"], {"cpu"}),
+        (["--over", "training.engine=cpu,objects"], {"cpu", "objects"}),
+        (["--set", "rule.name=BPTT"], {"cpu"}),
+    ],
+)
+def test_runs_on_gpus_use_them_unless_they_say_otherwise(
+    neurosim, two_gpus, tmp_path, monkeypatch, more, engines
+):
+    done = []
+
+    def run(self, workers, *watchers):  # there are no GPUs, really
+        done.extend(run.config.training.engine for run in self.runs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sweep, "run", run)
+    code, said, _ = neurosim("sweep", TINY, "--gpus", *more, "--out", tmp_path / "out")
+    assert code == 130
+    assert set(done) == engines
+    assert ("engine auto is cuda: a GPU" in said) == (engines == {"cuda"})
+
+
+def test_a_process_that_lost_its_gpu_leaves_and_another_goes_on(own, tmp_path):
+    runs = many(measured("loses_its_gpu_once", "log"), seeds=[UNLUCKY, 1])
+    with Workers(1) as found:
+        assert statuses(Sweep(runs, tmp_path).run(found)) == ["finished"] * 2
+        (pid,) = found.client(1).run(os.getpid).values()
+    assert (own / "died").read_text() != str(pid)
+    assert max(own_parts.logged().values()) == 1
+
+
+def test_whoever_is_no_worker_stays(own, tmp_path):
+    ((status, reason),) = done_here(many(measured("loses_its_gpu_once"), seeds=[UNLUCKY]), tmp_path)
+    assert (status, reason) == ("failed", "DeviceError: GPU: was lost")
 
 
 def test_more_processes_are_started_when_there_is_more_to_do(installed):

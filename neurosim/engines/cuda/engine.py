@@ -19,12 +19,16 @@ from neurosim.engines.cuda.device import translated
 from neurosim.engines.cuda.host import PhasedEngine
 from neurosim.engines.cuda.layout import Launch, Layout
 from neurosim.engines.cuda.program import program
+from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import Plan
-from neurosim.errors import InputError
+from neurosim.errors import DivergenceError, InputError
+from neurosim.network import Weights
 
 THREADS = 256
 ORDINARY = 48 * 1024  # bytes that every block may keep to itself without asking
 SMALL = 2_000_000  # products a step that take a GPU no longer than to wait for itself once
+# Memory and values of all that run side by side, and who they are.
+Together = tuple[Any, Any, list[int]]
 _log = logging.getLogger("neurosim")
 
 
@@ -33,11 +37,15 @@ class CudaEngine(PhasedEngine):
 
     name = "cuda"
     speed: ClassVar[float] = 1000.0
+    _together: Together
+
+    def __init__(self, plan: Plan, weights: Weights, threads: int = 1, beside: int = 1) -> None:
+        self._beside = beside
+        super().__init__(plan, weights, threads)
 
     def _lay(self) -> Layout:
         with translated():
-            launch = choose(self.plan)
-            return Layout(self.plan, launch)
+            return Layout(self.plan, choose(self.plan, self._beside))
 
     def _allocate(self) -> None:
         import cupy
@@ -70,8 +78,65 @@ class CudaEngine(PhasedEngine):
             launch(self._kernel, self._layout, given, 1)
             return cupy.asnumpy(given[3])
 
+    @classmethod
+    def side_by_side(cls, engines: Sequence[Engine]) -> list[Engine]:
+        """Spread engines over the device, all of them in one array."""
+        import cupy
 
-def choose(plan: Plan) -> Launch:
+        there = [getattr(engine, "_together", None) for engine in engines]
+        together = there[0] is not None and all(each is there[0] for each in there)
+        if together and [id(engine) for engine in engines] == there[0][2]:
+            return list(engines)  # they are already
+        made = []
+        for engine in engines:
+            assert isinstance(engine, CudaEngine)
+            other = cls(engine.plan, engine.weights(), beside=len(engines))
+            other.go_on_from(engine)
+            made.append(other)
+        first = made[0]
+        for engine in made[1:]:
+            same = np.array_equal(engine._layout.table, first._layout.table)
+            if not same or engine._layout.launch != first._layout.launch:
+                raise InputError(
+                    "side_by_side: simulators must have the same network, batch, chip and rule but "
+                    "for seeds, weights, learning rates and the like; these differ in more"
+                )
+        with translated():
+            memory = cupy.concatenate([engine._memory for engine in made])
+            values = cupy.concatenate([engine._values for engine in made])
+        all_: Together = (memory, values, [])
+        for engine, mine in zip(made, cupy.split(memory, len(made)), strict=True):
+            engine._memory, engine._together = mine, all_
+        all_[2].extend(id(engine) for engine in made)
+        return list(made)
+
+    @classmethod
+    def advance_all(cls, engines: Sequence[Engine], stretches: Sequence[Progress]) -> None:
+        import cupy
+
+        some = [engine for engine in engines if isinstance(engine, CudaEngine)]
+        if stretches[0].start == stretches[0].stop:
+            return
+        briefs = [engine._brief(part) for engine, part in zip(some, stretches, strict=True)]
+        for engine in some:
+            engine._set_desks("failed", np.zeros(3))
+        memory, values, _ = some[0]._together
+        with translated():
+            steps = cupy.asarray(np.concatenate([brief.steps for brief in briefs]))
+            data = cupy.asarray(np.concatenate([brief.data for brief in briefs]))
+            launch(some[0]._kernel, some[0]._layout, (values, steps, memory, data), len(some))
+            done = np.split(cupy.asnumpy(data), len(some))
+        errors = []
+        for engine, part, brief, found in zip(some, stretches, briefs, done, strict=True):
+            try:
+                engine._note(part, brief, found)
+            except DivergenceError as error:  # the others have gone on
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+def choose(plan: Plan, beside: int = 1) -> Launch:
     """Spread a plan over the current device: as many blocks as can work at once.
 
     ``NEUROSIM_CUDA_BLOCKS`` sets their number; numbers are the same to the bit, however many.
@@ -79,7 +144,7 @@ def choose(plan: Plan) -> Launch:
     import cupy
 
     attributes = cupy.cuda.Device().attributes
-    most = int(attributes["MultiProcessorCount"])
+    most = max(1, int(attributes["MultiProcessorCount"]) // beside)
     # Of what a block can have, sums that are not yet complete take a part.
     free = max(ORDINARY, int(attributes["MaxSharedMemoryPerBlockOptin"]))
     wanted = os.environ.get("NEUROSIM_CUDA_BLOCKS")
@@ -105,7 +170,8 @@ def loaded(layout: Layout) -> Any:
 
     capability = tuple(int(digit) for digit in _split(cupy.cuda.Device().compute_capability))
     ptx = kernel.compiled(program(layout), layout, capability).ptx  # type: ignore[arg-type]
-    return _load(ptx, 4 * (layout.resident_size + layout.scratch), cupy.cuda.Device().id)
+    shared, waits = 4 * (layout.resident_size + layout.scratch), layout.launch.blocks > 1
+    return _load(ptx, shared, waits, cupy.cuda.Device().id)
 
 
 def _split(capability: str) -> tuple[str, str]:
@@ -113,13 +179,14 @@ def _split(capability: str) -> tuple[str, str]:
 
 
 @cache
-def _load(ptx: str, shared: int, device: int) -> Any:
+def _load(ptx: str, shared: int, waits: bool, device: int) -> Any:
+    """Load a kernel; blocks that wait for each other must all be there at once."""
     import cupy
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.ptx"
         path.write_text(ptx)
-        module = cupy.RawModule(path=str(path), enable_cooperative_groups=True)
+        module = cupy.RawModule(path=str(path), enable_cooperative_groups=waits)
         function = module.get_function(kernel.entry(ptx))
         if shared > ORDINARY:
             function.max_dynamic_shared_size_bytes = shared

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,25 @@ from neurosim.engines.silicon import draw_devices, draw_units, store
 from neurosim.errors import require
 from neurosim.network import Weights
 from neurosim.substrate.mismatch import own_tau
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a launch is told.
+
+    Attributes
+    ----------
+    steps : ndarray of uint32
+        ``at.RUN_SIZE`` entries of the run, then ``at.PER_STEP`` of every step.
+    data : ndarray of float32
+        What is given, and room for what is asked for.
+    places : dict of str to slice
+        Where in it that is.
+    """
+
+    steps: NDArray[np.uint32]
+    data: Floats
+    places: dict[str, slice]
 
 
 class PhasedEngine(Engine):
@@ -383,6 +404,11 @@ class PhasedEngine(Engine):
             first = layout.rows[variable if variable in layout.rows else READINGS[variable]]
         return self._rows(name, first + rows.start, batch)
 
+    def go_on_from(self, other: PhasedEngine) -> None:
+        """Take over what another engine of the same plan has come to."""
+        self._times = copy.deepcopy(other._times)
+        self.set_state(other.state())
+
     # --------------------------------------------------------------------- time
 
     def begin(self, rest: bool) -> None:
@@ -422,31 +448,37 @@ class PhasedEngine(Engine):
             self._set_rows(name, row, np.zeros((layout.wide, size)))
 
     def advance(self, progress: Progress) -> None:
-        count = progress.stop - progress.start
-        if count == 0:
+        if progress.start == progress.stop:
             return
-        steps, unbias = self._times.steps(progress)
-        header, data, places = self._brief(progress, unbias)
+        brief = self._brief(progress)
         self._set_desks("failed", np.zeros(3))
-        done = self._launch(np.concatenate([header, steps.ravel()]), data)
-        some = slice(progress.start, progress.stop)
-        progress.loss[some] = done[places["loss"]].reshape(count, -1)
+        self._note(progress, brief, self._launch(brief.steps, brief.data))
+
+    def _note(self, progress: Progress, brief: Brief, done: Floats) -> None:
+        """Take down what a launch found.
+
+        Raises
+        ------
+        DivergenceError
+            If that were numbers that are not finite.
+        """
+        start, stop = progress.start, progress.stop
+        some, count = slice(start, stop), stop - start
+        progress.loss[some] = done[brief.places["loss"]].reshape(count, -1)
         shape = (len(progress.reward), count, -1)
-        progress.reward[:, some] = done[places["reward"]].reshape(shape)
+        progress.reward[:, some] = done[brief.places["reward"]].reshape(shape)
         if len(progress.outputs):
-            progress.outputs[some] = done[places["outputs"]].reshape(
-                count, *progress.outputs.shape[1:]
-            )
-        self._times.turn = self._times.base + progress.stop
-        self._times.note(progress, steps)
+            shape = (count, *progress.outputs.shape[1:])
+            progress.outputs[some] = done[brief.places["outputs"]].reshape(shape)
+        self._times.turn = self._times.base + stop
+        self._times.note(progress, brief.steps[at.RUN_SIZE :].reshape(count, at.PER_STEP))
         failed, high, low = self._on_desk("failed", 3)
         if failed:
             raise self.divergence(progress.clock + 4096 * int(high) + int(low))
 
-    def _brief(
-        self, progress: Progress, unbias: Floats
-    ) -> tuple[NDArray[np.uint32], Floats, dict[str, slice]]:
+    def _brief(self, progress: Progress) -> Brief:
         """What a launch is told, and where in its data it puts what it is asked for."""
+        steps, unbias = self._times.steps(progress)
         start, stop, layout = progress.start, progress.stop, self._layout
         count, batch = stop - start, self.plan.batch
         n_rewards, wants = len(progress.reward), len(progress.outputs) > 0
@@ -493,7 +525,7 @@ class PhasedEngine(Engine):
         }
         for entry, value in entries.items():
             header[entry] = int(value)
-        return header, data, places
+        return Brief(np.concatenate([header, steps.ravel()]), data, places)
 
     @property
     def nbytes(self) -> int:

@@ -65,7 +65,7 @@ def _learning(sim: Simulator, found: Mapping[str, Any]) -> list[str]:
         f"A step is of all {sim.batch} replicas and all passes side by side. Events: numbers that "
         "neurons send; synaptic operations: weights that one meets, zero or not; weight writes: "
         "weights told to change. Memory is without the data and the record, which grow with the "
-        f"sequence whoever learns.{backward} Engine {sim.engine}.",
+        f"sequence whoever learns.{backward} Engine {found.get('engine', sim.engine)}.",
     ]
 
 

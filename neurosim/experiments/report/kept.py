@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurosim import checkpoint
-from neurosim.errors import CheckpointError
+from neurosim.engines import find
+from neurosim.errors import CheckpointError, DeviceError
 from neurosim.experiments.config import Config, load
 from neurosim.experiments.folder import Folder, data_digest
 from neurosim.experiments.run import pace
@@ -94,13 +95,14 @@ class Kept:
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What learning took: ``steps``, ``seconds``, ``memory``, counts of a step."""
+        """What learning took: ``steps``, ``seconds``, ``memory``, ``engine``, counts of a step."""
         rows = [row for row in self.history.rows if row["steps"]]
         found: dict[str, Any] = {
             "steps": int(sum(row["steps"] for row in rows)),
             "seconds": float(sum(row["seconds"] for row in rows)),
             "seconds_per_step": pace(self.history),
             "memory": self.numbers.get("memory"),
+            "engine": self.config.training.engine,
         }
         return found | {name: rows[-1][name] for name in COUNTS if rows}
 
@@ -121,12 +123,22 @@ class Kept:
     @cached_property
     def trained(self) -> Simulator:
         """The simulator after the last whole epoch."""
-        return self.folder.simulator(self.config)
+        return self.folder.simulator(self._runnable)
+
+    @cached_property
+    def _runnable(self) -> Config:
+        """The config, on another engine if there is no GPU here like the one it ran on."""
+        try:
+            find(self.config.training.engine, self.config.rule)
+        except DeviceError:
+            return self.config.on("cpu")
+        return self.config
 
     def answers(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Outputs on the test, before and after training."""
         inputs, targets = self.config.shown.test()
         found = [
-            sim.evaluate(inputs, targets).outputs for sim in (self.config.simulator(), self.trained)
+            sim.evaluate(inputs, targets).outputs
+            for sim in (self._runnable.simulator(), self.trained)
         ]
         return np.asarray(found[0]), np.asarray(found[1])

@@ -98,6 +98,8 @@ class Reproduction:
     seeds : tuple of int
     changes : dict
         Fields set in every run, by the one who runs it.
+    engine : str, optional
+        Of runs whose config names none. Costs are always those of the config's own.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Reproduction:
     file: File
     seeds: tuple[int, ...]
     changes: dict[str, Any] = field(default_factory=dict)
+    engine: str | None = None
 
     @property
     def common(self) -> Scale:
@@ -155,7 +158,9 @@ class Reproduction:
         if "config" in tables:
             given = configs.read(tables["config"])[0]
         own = {key: value for key, value in tables.items() if key not in OWN}
-        return _laid_over(_laid_over(given, self.common.tables), own)
+        given = _laid_over(_laid_over(given, self.common.tables), own)
+        # What is measured of costs is the memory of a process: nothing of it would be on a GPU.
+        return configs.preferring(given, None if self.file.panels == "costs" else self.engine)
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Tables:
@@ -177,7 +182,11 @@ def names() -> dict[str, Path]:
 
 
 def load(
-    name: str, scale: str, seeds: int, changes: Mapping[str, Any] | None = None
+    name: str,
+    scale: str,
+    seeds: int,
+    changes: Mapping[str, Any] | None = None,
+    engine: str | None = None,
 ) -> Reproduction:
     """Read a figure's file.
 
@@ -199,4 +208,4 @@ def load(
     except (OSError, ValueError, ValidationError) as error:
         raise InputError(f"{path}: {error}") from error
     chosen = tuple(range(FIRST_SEED, FIRST_SEED + seeds))
-    return Reproduction(name, scale, file, chosen, dict(changes or {}))
+    return Reproduction(name, scale, file, chosen, dict(changes or {}), engine)

@@ -1,4 +1,8 @@
-"""Where runs are carried out: processes of this machine, or a Dask cluster elsewhere."""
+"""Where runs are carried out: processes of this machine, or a Dask cluster elsewhere.
+
+A process for each GPU is one whose environment names that GPU alone: that is all of it, and
+dask-cuda, which does more, would bring a good part of RAPIDS with it.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +32,20 @@ def workers(
     Parameters
     ----------
     jobs : int, optional
-        Processes to start on this machine; by default one a core.
+        Processes to start on this machine; by default one a core, or one a GPU.
     scheduler : str, optional
         Address of the scheduler of a cluster, ``tcp://host:port``, to use instead.
     gpus : bool
-        Start one process for each GPU of this machine instead, by dask-cuda.
+        Each process has a GPU of its own; there are no more of them than GPUs.
     most : int
         There is nothing for more processes to do.
 
     Raises
     ------
     InputError
-        If nothing answers at that address, or dask-cuda is not installed.
+        If nothing answers at that address.
+    DeviceError
+        If there is no GPU to work on.
     """
     # Bokeh draws Dask's own pages; nobody misses them.
     with warnings.catch_warnings():
@@ -66,7 +72,7 @@ def workers(
                     yield client
                 return
             with (
-                _gpus() if gpus else _processes(min(jobs or cores(), most)) as cluster,
+                _gpus(jobs) if gpus else _processes(min(jobs or cores(), most)) as cluster,
                 Client(cluster, set_as_default=False) as client,
             ):
                 client.register_plugin(_deaf())
@@ -102,15 +108,30 @@ def _processes(jobs: int):  # type: ignore[no-untyped-def]
     )
 
 
-def _gpus():  # type: ignore[no-untyped-def]
-    try:
-        from dask_cuda import LocalCUDACluster
-    except ImportError as error:
-        raise InputError(
-            f"--gpus: needs dask-cuda, which cannot be imported ({error}): pip install dask-cuda"
-        ) from error
-    return LocalCUDACluster(
-        threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+def _gpus(jobs: int | None):  # type: ignore[no-untyped-def]
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    from neurosim.engines.cuda import device
+
+    device.require_device("--gpus")
+    # The environment is set before anything of CUDA is loaded, and again where one that died is
+    # started anew: whatever such a process finds is its own GPU.
+    one = {
+        "nthreads": 1,
+        "host": "127.0.0.1",
+        "memory_limit": None,
+        "silence_logs": logging.CRITICAL,
+    }
+    return SpecCluster(
+        workers={
+            name: {"cls": Nanny, "options": {**one, "env": {"CUDA_VISIBLE_DEVICES": name}}}
+            for name in device.visible()[:jobs]
+        },
+        scheduler={
+            "cls": Scheduler,
+            "options": {"host": "127.0.0.1", "port": 0, "dashboard": False},
+        },
+        silence_logs=logging.CRITICAL,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neurosim.errors import BusyError, DivergenceError, InputError, StorageError
+from neurosim.errors import (
+    BusyError,
+    DeviceError,
+    DivergenceError,
+    InputError,
+    StorageError,
+)
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder
@@ -125,8 +132,19 @@ def carry_out(
         reason = f"{type(error).__name__}: {error}"
         with suppress(StorageError, NameError):
             kept.give_up(config, FAILED, reason)
+        if isinstance(error, DeviceError) and error.lost:
+            _leave()
         return FAILED, reason
     return FINISHED, ""
+
+
+def _leave() -> None:
+    """End a worker that lost its GPU: another process can use it, and goes on with the run."""
+    from distributed import get_worker
+
+    with suppress(ValueError):  # this is no worker
+        if get_worker().nanny is not None:  # somebody starts another one
+            os._exit(1)
 
 
 def _teller(topic: str, run: str) -> Callable[[History], None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from neurosim.engines.cuda.device import require_device
 from neurosim.errors import InputError
 from neurosim.experiments.environment import cores
 from neurosim.experiments.folder import data_digest
@@ -68,6 +69,13 @@ class Workers:
     ----------
     jobs, scheduler, gpus
         See `neurosim.experiments.sweep.cluster.workers`.
+
+    Raises
+    ------
+    InputError
+        For what cannot be combined, or no number of processes.
+    DeviceError
+        If there are to be GPUs, and there is none to work on.
     """
 
     def __init__(
@@ -75,6 +83,13 @@ class Workers:
     ) -> None:
         if jobs is not None and jobs < 1:
             raise InputError(f"--jobs {jobs}: must be 1 or more")
+        if gpus and scheduler is not None:
+            raise InputError(
+                f"--gpus: cannot be combined with --scheduler {scheduler}, whose workers are there "
+                f"already; set training.engine to cuda instead"
+            )
+        if gpus:
+            require_device("--gpus")
         self._given = (jobs, scheduler, gpus)
         self._open: Any = None
         self._client: Client | None = None
@@ -231,7 +246,8 @@ class Sweep:
         try:
             status, reason = future.result()
         except KilledWorker:
-            reason = f"its process died {AGAIN + 1} times (killed, or out of memory)"
+            said = run.folder(self.pool).reason or "killed, or out of memory"
+            reason = f"its process died {AGAIN + 1} times ({said})"
             run.folder(self.pool).give_up(run.config, FAILED, reason)
             return FAILED, reason
         return status, reason
