@@ -67,6 +67,9 @@ def _compiled(function: Any, exact: bool, version: str) -> Any:
             helpers[name] = mathematics.exact if exact else mathematics
         elif isinstance(value, BuiltinFunctionType) and value in mathematics.FAST:
             helpers[name] = (mathematics.EXACT if exact else mathematics.FAST)[value]
+    for name in mathematics.ALIKE if exact else ():
+        if name in function.__code__.co_names and name not in function.__globals__:
+            helpers[name] = mathematics.ALIKE[name]
     copy = FunctionType(
         function.__code__,
         {**function.__globals__, **helpers},

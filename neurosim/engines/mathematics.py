@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from math import *  # noqa: F403
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from numba import njit
@@ -85,10 +85,41 @@ def exp(x):
 
 FAST = {math.tanh: tanh, math.exp: exp}
 
-# The same without fused products, for where every machine must find the same bits.
+
+# The same for where every machine must find the same bits: without fused products, and with
+# comparisons that everyone makes alike (a device's own `max` would lose a NaN).
+@njit(**{**OPTIONS, "fastmath": False})
+def least(a, b, c=None, d=None):
+    """Smallest of two to four numbers; NaN if the first is."""
+    found = b if b < a else a
+    if c is not None:
+        found = c if c < found else found
+    if d is not None:
+        found = d if d < found else found
+    return found
+
+
+@njit(**{**OPTIONS, "fastmath": False})
+def most(a, b, c=None, d=None):
+    """Largest of two to four numbers; NaN if the first is."""
+    found = b if b > a else a
+    if c is not None:
+        found = c if c > found else found
+    if d is not None:
+        found = d if d > found else found
+    return found
+
+
+ALIKE = {"min": least, "max": most}
+
+
+def _exactly(function: Any) -> Any:
+    inner = getattr(function, "py_func", function)
+    copy = FunctionType(inner.__code__, {**inner.__globals__, **ALIKE}, inner.__name__)
+    return njit(**{**OPTIONS, "fastmath": False})(copy)
+
+
 exact = ModuleType("exact")
 vars(exact).update({name: value for name, value in vars(math).items() if name[0] != "_"})
-for _function in (tanh, exp):
-    _exact = njit(**{**OPTIONS, "fastmath": False})(getattr(_function, "py_func", _function))
-    setattr(exact, _exact.__name__, _exact)
+exact.tanh, exact.exp = _exactly(tanh), _exactly(exp)  # type: ignore[attr-defined]
 EXACT = {math.tanh: exact.tanh, math.exp: exact.exp}

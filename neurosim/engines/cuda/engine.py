@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from neurosim.engines.arrays import Floats
-from neurosim.engines.cuda import kernel
+from neurosim.engines.cuda import barrier, kernel
 from neurosim.engines.cuda.device import translated
 from neurosim.engines.cuda.host import PhasedEngine
+from neurosim.engines.cuda.language import U
 from neurosim.engines.cuda.layout import Launch, Layout
 from neurosim.engines.cuda.program import program
 from neurosim.engines.engine import Engine, Progress
@@ -83,7 +85,7 @@ class CudaEngine(PhasedEngine):
         """Spread engines over the device, all of them in one array."""
         import cupy
 
-        there = [getattr(engine, "_together", None) for engine in engines]
+        there: list[Any] = [getattr(engine, "_together", None) for engine in engines]
         together = there[0] is not None and all(each is there[0] for each in there)
         if together and [id(engine) for engine in engines] == there[0][2]:
             return list(engines)  # they are already
@@ -168,14 +170,15 @@ def loaded(layout: Layout) -> Any:
     """Compile a layout's program for the current device, and load it."""
     import cupy
 
-    capability = tuple(int(digit) for digit in _split(cupy.cuda.Device().compute_capability))
-    ptx = kernel.compiled(program(layout), layout, capability).ptx  # type: ignore[arg-type]
+    ptx = kernel.compiled(program(layout), layout, _capability(cupy.cuda.Device())).ptx
     shared, waits = 4 * (layout.resident_size + layout.scratch), layout.launch.blocks > 1
     return _load(ptx, shared, waits, cupy.cuda.Device().id)
 
 
-def _split(capability: str) -> tuple[str, str]:
-    return capability[:-1], capability[-1]
+def _capability(device: Any) -> tuple[int, int]:
+    """Compute capability of a device, which CuPy gives as digits."""
+    digits = str(device.compute_capability)
+    return int(digits[:-1]), int(digits[-1])
 
 
 @cache
@@ -206,6 +209,38 @@ def launch(function: Any, layout: Layout, given: Sequence[Any], networks: int) -
     arguments = (values, steps, memory, data, barriers, *sizes)
     function((blocks,), (threads,), arguments, shared_mem=shared)
     cupy.cuda.get_current_stream().synchronize()
+
+
+def bare_barrier(blocks: int, threads: int, count: int) -> float:
+    """Time that so many waits of all blocks for each other take, and nothing else [ms]."""
+    import cupy
+    from numba import cuda
+
+    device = cupy.cuda.Device()
+    lines = [f"            {line}" for line in barrier.wait(blocks)]
+    text = "\n".join(
+        [
+            "def neurosim_wait(barrier, count):",
+            "    thread, waits, i = U(cuda.threadIdx.x), U(0), U(0)",
+            "    while i < count:",
+            *[line[4:] for line in lines],
+            "        i = U(i + 1)",
+        ]
+    )
+    scope = {"U": U, "cuda": cuda, "arrive": barrier.arrive, "arrived": barrier.arrived}
+    exec(text, scope)
+    signature = (barrier.WORDS, types.uint32)
+    capability = _capability(device)
+    ptx = kernel.assemble(scope["neurosim_wait"], signature, threads, capability)
+    function = _load(ptx, 0, blocks > 1, device.id)
+    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+    for waits in (10, count):  # the first time it is loaded
+        counter = cupy.zeros(1, dtype=cupy.uint32)
+        begin.record()
+        function((blocks,), (threads,), (counter, np.uint32(waits)))
+        end.record()
+        end.synchronize()
+    return float(cupy.cuda.get_elapsed_time(begin, end))
 
 
 @cache

@@ -16,11 +16,11 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from neurosim.engines.cuda import at
+from neurosim.engines.cuda.barrier import WORDS, arrive, arrived, wait
 from neurosim.engines.cuda.emulator import code_of, sources
 from neurosim.engines.cuda.language import Board, U, Where, part
 from neurosim.engines.cuda.layout import Layout
@@ -40,8 +40,8 @@ from neurosim.errors import StorageError
 from neurosim.files import whole
 
 NAME = "neurosim_run"
-F32, U32, U64 = types.float32, types.uint32, types.uint64
-POINTER, WORDS = types.CPointer(F32), types.CPointer(U32)
+F32, U64 = types.float32, types.uint64
+POINTER = types.CPointer(F32)
 # values, steps, memory, data, barriers; and how far each is from one network's to the next one's
 SIGNATURE = (POINTER, WORDS, POINTER, POINTER, WORDS, U64, U64, U64, U64)
 # Numbers of steps and lessons that decide which works are done.
@@ -85,33 +85,6 @@ def own(typing: Any, array: Any) -> Any:
     return POINTER(array), emit
 
 
-def _assembly(text: str, constraints: str, result: Any, *kinds: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        function = ir.FunctionType(result, list(kinds))
-        asm = ir.InlineAsm(function, text, constraints, side_effect=True)
-        found = builder.call(asm, list(args))
-        return context.get_dummy_value() if isinstance(result, ir.VoidType) else found
-
-    return emit
-
-
-_PLACE = ir.IntType(32).as_pointer()
-
-
-@intrinsic
-def arrive(typing: Any, place: Any) -> Any:
-    """Count a block that has come to a barrier, after all that it wrote."""
-    text = "fence.acq_rel.gpu; red.relaxed.gpu.global.add.u32 [$0], 1;"
-    return types.void(place), _assembly(text, "l,~{memory}", ir.VoidType(), _PLACE)
-
-
-@intrinsic
-def arrived(typing: Any, place: Any) -> Any:
-    """How many have come, and after that all that they wrote."""
-    text = "ld.acquire.gpu.global.u32 $0, [$1];"
-    return types.uint32(place), _assembly(text, "=r,l,~{memory}", ir.IntType(32), _PLACE)
-
-
 # ------------------------------------------------------------------- the source text
 
 
@@ -151,17 +124,7 @@ def source(given: Program, layout: Layout) -> tuple[str, dict[str, Any]]:
 
 
 def _wait(layout: Layout, depth: int) -> list[str]:
-    lines = ["cuda.syncthreads()"]
-    if layout.launch.blocks > 1:
-        lines += [
-            f"waits = U(waits + {layout.launch.blocks})",
-            "if thread == 0:",
-            "    arrive(barrier)",
-            "    while arrived(barrier) < waits:",
-            "        pass",
-            "cuda.syncthreads()",
-        ]
-    return ["    " * depth + line for line in lines]
+    return ["    " * depth + line for line in wait(layout.launch.blocks)]
 
 
 def _stretch(stretch: Stretch, calls: dict[Any, str], depth: int) -> list[str]:
@@ -194,26 +157,6 @@ def _stretch(stretch: Stretch, calls: dict[Any, str], depth: int) -> list[str]:
 
 
 # ------------------------------------------------------------------------- compiling
-
-
-@contextmanager
-def _capability(capability: tuple[int, int]) -> Iterator[None]:
-    """Compile device functions for a device that need not be there.
-
-    numba-cuda asks the current device for its capability when it compiles a function that a
-    kernel calls; there is no other way to tell it.
-    """
-    from numba.cuda import dispatcher
-
-    class Device:
-        compute_capability = capability
-
-    asked = dispatcher.get_current_device
-    dispatcher.get_current_device = lambda: Device
-    try:
-        yield
-    finally:
-        dispatcher.get_current_device = asked
 
 
 def compiled(given: Program, layout: Layout, capability: tuple[int, int]) -> Code:
@@ -252,7 +195,6 @@ def _version() -> str:
 def compile_ptx(given: Program, layout: Layout, capability: tuple[int, int]) -> str:
     """Compile a program to PTX."""
     from numba import cuda
-    from numba.cuda import compiler
 
     text, calls = source(given, layout)
     scope = {
@@ -262,16 +204,45 @@ def compile_ptx(given: Program, layout: Layout, capability: tuple[int, int]) -> 
         **{name: getattr(at, name) for name in _NAMES},
     }  # fmt: skip
     exec(text, scope)
+    return assemble(scope[NAME], SIGNATURE, layout.launch.threads, capability)
+
+
+def assemble(
+    function: Any, signature: tuple[Any, ...], threads: int, capability: tuple[int, int]
+) -> str:
+    """Compile a kernel to PTX, for at most so many threads a block; nothing is fused by itself."""
+    from numba.cuda import compiler
+
     with _capability(capability):
         made = compiler.compile_cuda(
-            scope[NAME], None, SIGNATURE, nvvm_options={"opt": 3, "fma": 0}, cc=capability
+            function, None, signature, nvvm_options={"opt": 3, "fma": 0}, cc=capability
         )
         library = made.library
-        function = library.get_function(made.fndesc.llvm_func_name)
-        library._entry_name = function.name
-        compiler.kernel_fixup(function, False)
-        compiler.nvvm.set_launch_bounds(function, (layout.launch.threads, 1))
+        kernel = library.get_function(made.fndesc.llvm_func_name)
+        library._entry_name = kernel.name
+        compiler.kernel_fixup(kernel, False)
+        compiler.nvvm.set_launch_bounds(kernel, (threads, 1))
         return library.get_asm_str(cc=capability)
+
+
+@contextmanager
+def _capability(capability: tuple[int, int]) -> Iterator[None]:
+    """Compile device functions for a device that need not be there.
+
+    numba-cuda asks the current device for its capability when it compiles a function that a
+    kernel calls; there is no other way to tell it.
+    """
+    from numba.cuda import dispatcher
+
+    class Device:
+        compute_capability = capability
+
+    asked = dispatcher.get_current_device
+    dispatcher.get_current_device = lambda: Device
+    try:
+        yield
+    finally:
+        dispatcher.get_current_device = asked
 
 
 def entry(ptx: str) -> str:
