@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +69,14 @@ class Engine(ABC):
     name: str
     plan: Plan
     threads: int
-    # How many times as much it may do as a core does before it looks at the world outside.
-    speed: ClassVar[float] = 1.0
 
     @abstractmethod
     def __init__(self, plan: Plan, weights: Weights, threads: int = 1) -> None: ...
+
+    @property
+    def speed(self) -> float:
+        """How many times as much it may do as a core before it looks at the world outside."""
+        return 1.0
 
     @abstractmethod
     def weights(self) -> Weights:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -23,6 +23,7 @@ from neurosim.engines.cuda.layout import Launch, Layout
 from neurosim.engines.cuda.program import program
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import Plan
+from neurosim.engines.undisturbed import ctrl_c_waits
 from neurosim.errors import DivergenceError, InputError
 from neurosim.network import Weights
 
@@ -38,12 +39,18 @@ class CudaEngine(PhasedEngine):
     """Run a plan on an NVIDIA GPU."""
 
     name = "cuda"
-    speed: ClassVar[float] = 1000.0
     _together: Together
 
     def __init__(self, plan: Plan, weights: Weights, threads: int = 1, beside: int = 1) -> None:
         self._beside = beside
         super().__init__(plan, weights, threads)
+
+    @property
+    def speed(self) -> float:
+        # Synapses that draw noise or keep traces take their time.
+        layout, plan = self._layout, self.plan
+        noisy = plan.chip.loses or any(layout.perturbed(m) for m in range(len(layout.names)))
+        return 1000.0 if layout.at_once and not noisy else 30.0
 
     def _lay(self) -> Layout:
         with translated():
@@ -114,11 +121,16 @@ class CudaEngine(PhasedEngine):
 
     @classmethod
     def advance_all(cls, engines: Sequence[Engine], stretches: Sequence[Progress]) -> None:
-        import cupy
-
         some = [engine for engine in engines if isinstance(engine, CudaEngine)]
         if stretches[0].start == stretches[0].stop:
             return
+        with ctrl_c_waits():
+            cls._advance_all(some, stretches)
+
+    @staticmethod
+    def _advance_all(some: Sequence[CudaEngine], stretches: Sequence[Progress]) -> None:
+        import cupy
+
         briefs = [engine._brief(part) for engine, part in zip(some, stretches, strict=True)]
         for engine in some:
             engine._set_desks("failed", np.zeros(3))
@@ -245,7 +257,7 @@ def bare_barrier(blocks: int, threads: int, count: int) -> float:
 
 @cache
 def _say_once(words: str) -> None:
-    _log.info(words)
+    _log.warning(words)
 
 
 def _say_if_small(plan: Plan) -> None:

@@ -18,6 +18,7 @@ from neurosim.engines.cuda.timetable import Timetable
 from neurosim.engines.engine import READINGS, Engine, Progress
 from neurosim.engines.plan import Plan
 from neurosim.engines.silicon import draw_devices, draw_units, store
+from neurosim.engines.undisturbed import ctrl_c_waits
 from neurosim.errors import require
 from neurosim.network import Weights
 from neurosim.substrate.mismatch import own_tau
@@ -450,9 +451,10 @@ class PhasedEngine(Engine):
     def advance(self, progress: Progress) -> None:
         if progress.start == progress.stop:
             return
-        brief = self._brief(progress)
-        self._set_desks("failed", np.zeros(3))
-        self._note(progress, brief, self._launch(brief.steps, brief.data))
+        with ctrl_c_waits():
+            brief = self._brief(progress)
+            self._set_desks("failed", np.zeros(3))
+            self._note(progress, brief, self._launch(brief.steps, brief.data))
 
     def _note(self, progress: Progress, brief: Brief, done: Floats) -> None:
         """Take down what a launch found.

@@ -23,7 +23,8 @@ from neurosim.substrate.record import ROUNDINGS
 LINE = 32  # numbers in a cache line
 ENTRIES = 2**32  # what an unsigned number of 32 bits can count
 FEW = 64  # columns: of matrices with fewer a thread sums all of them
-TILES = 16  # that a block sums at a time
+TILES = 16  # that a block sums at a time, at most
+ROOM = 10_240  # numbers that their slices may take: a small GPU has little memory for a block
 SUMS = 64  # sums of parts at a time
 
 
@@ -181,9 +182,18 @@ class Layout:
     @property
     def scratch(self) -> int:
         """Numbers that a block needs for sums that are not yet complete."""
-        most = max([CHUNK * self.lane_tile(m) for m in range(len(self.names))] + [1])
-        most = max(most, CHUNK * tile(self.plan.batch))
-        return max(TILES * most, SUMS) * (self.slices + 1)
+        return max(self.tiles * self._tile_sums, SUMS) * (self.slices + 1)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles that a block sums at a time."""
+        return max(1, min(TILES, ROOM // (self._tile_sums * (self.slices + 1))))
+
+    @property
+    def _tile_sums(self) -> int:
+        """Sums of the largest tile."""
+        lanes = [self.lane_tile(m) for m in range(len(self.names))]
+        return CHUNK * max([*lanes, tile(self.plan.batch)])
 
     def chunks(self, population: str) -> int:
         """Chunks that a population's neurons make."""
@@ -532,7 +542,7 @@ class Layout:
             at.DRIFT: self.arrays["nu"],
             at.AGE: self.arrays["age"],
             at.SLICES: self.slices,
-            at.TILES: TILES,
+            at.TILES: self.tiles,
             at.SUMS: SUMS,
             at.POPULATIONS: populations,
             at.MATRICES: matrices,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from neurosim.engines.cuda.layout import FEW, SUMS, TILES, Layout, tile
+from neurosim.engines.cuda.layout import FEW, SUMS, Layout, tile
 from neurosim.engines.cuda.phases import Phase, Phases
 
 # When a phase takes part: always; in steps that are learned from, in which a lesson arrives, in
@@ -254,7 +254,7 @@ class _Writer:
         # What is in scratch belongs to whoever sums now.
         self.wait()
         near = m in self.layout.resident
-        self.rounds(self.phases.multiply(m), m, -(-tiles // TILES), resident=near)
+        self.rounds(self.phases.multiply(m), m, -(-tiles // self.layout.tiles), resident=near)
 
     def decorrelate(self, p: int) -> None:
         """Change D by what was heard after the last step, then send through it."""
@@ -272,7 +272,7 @@ class _Writer:
         else:
             tiles = self.layout.most_chunks(self.order[p]) * self.layout.lane_tiles(m)
             near = m in self.layout.resident
-            self.rounds(self.phases.multiply(m), m, -(-tiles // TILES), resident=near)
+            self.rounds(self.phases.multiply(m), m, -(-tiles // self.layout.tiles), resident=near)
         self.send(self.phases.send, p)
 
     def adapt_outlets(self, p: int, step: int) -> None:
@@ -323,7 +323,7 @@ class _Writer:
         if plan.decorrelation is not None and phases.hears_back:
             for p, m in self.d_matrices.items():
                 lanes = -(-plan.batch // tile(plan.batch))
-                times = -(-self.layout.most_chunks(self.order[p]) * lanes // TILES)
+                times = -(-self.layout.most_chunks(self.order[p]) * lanes // self.layout.tiles)
                 self.rounds(phases.send_back(), m, times, LISTEN)
 
     def lesson(self, last: int, wide: bool) -> None:
