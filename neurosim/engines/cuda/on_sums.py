@@ -502,12 +502,11 @@ def _squares(chip, where, p, t, row, parts, apart):
         k, b = U(c // batch), U(c % batch)
         one = U(here + (row + table[U(comparisons + 2 * k)] * batch + b) * stride)
         other = U(here + (row + table[U(comparisons + 2 * k + 1)] * batch + b) * stride)
-        unit, total = U(CHUNK * chunk), ZERO
-        stop = U(min(table[U(own + at.SIZE)], unit + CHUNK))
-        while unit < stop:
-            change = memory[U(other + unit)] - memory[U(one + unit)]
-            total = fused(change, change, total)
-            unit = U(unit + 1)
+        # Beyond the last neuron both are zero.
+        i, j = U(one + CHUNK * chunk), U(other + CHUNK * chunk)
+        d0, d1 = memory[j] - memory[i], memory[U(j + 1)] - memory[U(i + 1)]
+        d2, d3 = memory[U(j + 2)] - memory[U(i + 2)], memory[U(j + 3)] - memory[U(i + 3)]
+        total = fused(d3, d3, fused(d2, d2, fused(d1, d1, d0 * d0)))
         memory[U(parts + chunk * apart + c)] = total
         item = U(item + where.threads)
 
@@ -557,17 +556,24 @@ def reduce(chip, where, z, t):
     here = _reduction(table, z)
     entries, count = table[U(here + at.ENTRIES)], table[U(here + at.COUNT)]
     parts = U(table[U(here + at.FROM)] + (chip.steps[at.TURN] + t) % 2 * count * entries)
-    item = where.thread
-    while item < U(table[at.SUMS] * slices):
+    first = U(where.round * table[at.SUMS])
+    own, item = U(min(table[at.SUMS], U(entries - first))), where.thread
+    while item < U(own * slices):
         # Neighbours take neighbouring sums: parts lie that way.
-        entry, slice = U(item % table[at.SUMS]), U(item // table[at.SUMS])
-        which = U(where.round * table[at.SUMS] + entry)
-        if which < entries:
-            total, k = ZERO, slice
-            while k < count:
-                total = total + memory[U(parts + k * entries + which)]
-                k = U(k + slices)
-            chip.scratch[U(entry * (slices + 1) + slice)] = total
+        entry, slice = U(item % own), U(item // own)
+        place, total, k = U(parts + first + entry), ZERO, slice
+        while k < count:
+            # All are asked for before the first is needed, some of them in vain.
+            k1, k2, k3 = U(k + slices), U(k + 2 * slices), U(k + 3 * slices)
+            v0, v1 = memory[U(place + k * entries)], memory[U(place + min(k1, count - 1) * entries)]
+            v2 = memory[U(place + min(k2, count - 1) * entries)]
+            v3 = memory[U(place + min(k3, count - 1) * entries)]
+            total = total + v0
+            total = total + (v1 if k1 < count else ZERO)
+            total = total + (v2 if k2 < count else ZERO)
+            total = total + (v3 if k3 < count else ZERO)
+            k = U(k3 + slices)
+        chip.scratch[U(entry * (slices + 1) + slice)] = total
         item = U(item + where.threads)
 
 

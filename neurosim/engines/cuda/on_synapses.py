@@ -104,7 +104,7 @@ def _move(chip, where, m, here_first):
 def absorbs(synapse: Any, batch: int) -> Any:
     """Make the phase in which synapses change at once, tile by tile, some replicas at a time."""
     r, c = range(CHUNK), range(ACROSS)
-    ahead = max(k for k in range(1, 6) if batch % k == 0)
+    ahead = _ahead(batch)
     lines = []
     for u in range(ahead):
         lines += [
@@ -184,9 +184,7 @@ def _over_tiles(name: str, synapse: Any, lines: list[str], ahead: int) -> Callab
         lines=lines,
         write=write,
     )
-    scope = {**vars(language), **vars(places), **globals(), "synapse": synapse, "F": np.float32}
-    exec(f"def {name}(chip, where, m, t):\n{text}", scope)
-    return scope[name]
+    return _made(name, text, synapse)
 
 
 def _filled(template: str, **given: Any) -> str:
@@ -202,10 +200,11 @@ def _filled(template: str, **given: Any) -> str:
     return "\n".join(f"    {line}" for line in lines)
 
 
-def absorbs_few(synapse: Any) -> Any:
+def absorbs_few(synapse: Any, batch: int) -> Any:
     """Do the same synapse by synapse, four next to each other a thread, with noise on weights."""
-
-    def absorb_few(chip, where, m, t):
+    ahead, c = _ahead(batch), range(ACROSS)
+    template = inspect.cleandoc(
+        """
         table, memory, batch = chip.table, chip.memory, chip.table[at.BATCH]
         here = matrix(table, m)
         p, pre, n = table[U(here + at.POST)], table[U(here + at.PRE)], table[U(here + at.COLUMNS)]
@@ -220,7 +219,8 @@ def absorbs_few(synapse: Any) -> Any:
         factor = matrix_value(chip, m, at.RATE) * matrix_value(chip, m, at.SCALE)
         std = chip.values[at.NOISE_GAIN] * chip.values[at.NOISE_STD]
         clock = step_entry(chip.steps, t, at.CLOCK_THEN)
-        (i0, i1), (j0, j1) = rows_of(table, m, where), columns_of(table, m, where)
+        i0, i1 = rows_of(table, m, where)
+        j0, j1 = columns_of(table, m, where)
         fours = U((j1 - j0 + 3) // 4)
         item = where.thread
         while item < U((i1 - i0) * fours):
@@ -234,29 +234,52 @@ def absorbs_few(synapse: Any) -> Any:
                     z0, z1, z2, z3 = four_draws(
                         table[at.DISTRIBUTION], chip.steps[at.SEED],
                         table[U(here + at.STREAM_WEIGHTS)], clock, k, U(weight_index(i, j, n)),
-                    )  # fmt: skip
+                    )
                 b = U(0)
                 while b < batch:
                     c = U(k * batch + b)
-                    reward, lane = memory[U(forming + c)], U(sent + b * wide + j)
-                    signal = memory[U(post + (table[U(here + at.SIGNALS)] + c) * stride + i)]
-                    d0 += np.float32(synapse(memory[lane], signal, std * z0, reward))
-                    d1 += np.float32(synapse(memory[U(lane + 1)], signal, std * z1, reward))
-                    d2 += np.float32(synapse(memory[U(lane + 2)], signal, std * z2, reward))
-                    d3 += np.float32(synapse(memory[U(lane + 3)], signal, std * z3, reward))
-                    b = U(b + 1)
+                    {lines}
+                    b = U(b + {ahead})
                 k = U(k + 1)
             w = U(start + i * across + j)
-            chip.weights[w] = chip.weights[w] - factor * d0
-            if j + 1 < j1:
-                chip.weights[U(w + 1)] = chip.weights[U(w + 1)] - factor * d1
-            if j + 2 < j1:
-                chip.weights[U(w + 2)] = chip.weights[U(w + 2)] - factor * d2
-            if j + 3 < j1:
-                chip.weights[U(w + 3)] = chip.weights[U(w + 3)] - factor * d3
+            {write}
             item = U(item + where.threads)
+        """
+    )
+    lines = []
+    for u in range(ahead):
+        lines += [
+            f"reward{u}, lane = memory[U(forming + c + {u})], U(sent + (b + {u}) * wide + j)",
+            f"g{u} = memory[U(post + (table[U(here + at.SIGNALS)] + c + {u}) * stride + i)]",
+            *[f"x{j}_{u} = memory[U(lane + {j})]" for j in c],
+        ]
+    lines += [
+        f"d{j} = d{j} + F(synapse(x{j}_{u}, g{u}, std * z{j}, reward{u}))"
+        for u in range(ahead)
+        for j in c
+    ]
+    write = [
+        line
+        for j in c
+        for line in [
+            f"if j + {j} < j1:",
+            f"    chip.weights[U(w + {j})] = chip.weights[U(w + {j})] - factor * d{j}",
+        ]
+    ]
+    text = _filled(template, lines=lines, write=write, ahead=str(ahead))
+    return _made("absorb_few", text, synapse)
 
-    return absorb_few
+
+def _ahead(batch: int) -> int:
+    """Replicas whose numbers are asked for together."""
+    return max(k for k in range(1, 6) if batch % k == 0)
+
+
+def _made(name: str, text: str, synapse: Any) -> Callable[..., None]:
+    known = {"synapse": synapse, "F": np.float32, "four_draws": four_draws}
+    scope = {**vars(language), **vars(places), **globals(), **known}
+    exec(f"def {name}(chip, where, m, t):\n{text}", scope)
+    return scope[name]
 
 
 # ----------------------------------------------------------------- by way of sums

@@ -128,12 +128,14 @@ class Phases:
     @property
     def absorb(self) -> Phase:
         """Synapses change at once, tile by tile."""
-        return around(_absorbs(self.plan.batch), self._rule, "synapse")
+        make = _for_batch(on_synapses.absorbs, self.plan.batch)
+        return around(make, self._rule, "synapse")
 
     @property
     def absorb_few(self) -> Phase:
         """Synapses change at once, a few a thread."""
-        return around(on_synapses.absorbs_few, self._rule, "synapse")
+        make = _for_batch(on_synapses.absorbs_few, self.plan.batch)
+        return around(make, self._rule, "synapse")
 
     @property
     def accumulate(self) -> Phase:
@@ -183,8 +185,8 @@ class Phases:
 
 
 @cache
-def _absorbs(batch: int) -> Any:
-    return lambda synapse: on_synapses.absorbs(synapse, batch)
+def _for_batch(make: Callable[..., Any], batch: int) -> Any:
+    return lambda synapse: make(synapse, batch)
 
 
 def _traced(trace: Any, synapse: Any) -> Any:
