@@ -175,10 +175,11 @@ class _Writer:
                 stretches.append(self.done())
                 unknown = set()
                 self.decorrelate(p)
+            self.wait()
             if population.name in self.layout.alone_powers:
                 self.add(self.phases.measure, p, LEARN)
-            if population.name in self.layout.changed:
                 self.join()
+            if population.name in self.layout.changed:
                 self.add(self.phases.measure_activity, p, LEARN)
                 self.join()
                 self.add(self.phases.explain, p, LEARN)
@@ -315,8 +316,9 @@ class _Writer:
         self.add(phases.judge, last)
         if wide and self.layout.pairs:
             self.add(phases.share_differences)
-        if self.teaches:
+        elif self.teaches:
             self.join()
+        if self.teaches:
             self.lesson(last, wide)
         else:
             self.add(None)
