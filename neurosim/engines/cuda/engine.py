@@ -20,7 +20,7 @@ from neurosim.engines.cuda.device import translated
 from neurosim.engines.cuda.host import PhasedEngine
 from neurosim.engines.cuda.language import U
 from neurosim.engines.cuda.layout import Launch, Layout
-from neurosim.engines.cuda.program import program
+from neurosim.engines.cuda.program import Program, program
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import Plan
 from neurosim.engines.undisturbed import ctrl_c_waits
@@ -62,8 +62,17 @@ class CudaEngine(PhasedEngine):
         with translated():
             self._memory = cupy.zeros(self._layout.size, dtype=cupy.float32)
             self._values = cupy.asarray(self._layout.values)
-            self._kernel = loaded(self._layout)
+            self._program = program(self._layout)
+            self._kernel = loaded(self._layout, self._program)
         _say_if_small(self.plan)
+
+    def _write(self, *given: Any, **more: Any) -> None:
+        with translated():
+            super()._write(*given, **more)
+
+    def _clear(self, *given: Any) -> None:
+        with translated():
+            super()._clear(*given)
 
     @staticmethod
     def _fetched(values: Any) -> Floats:
@@ -105,7 +114,8 @@ class CudaEngine(PhasedEngine):
         first = made[0]
         for engine in made[1:]:
             same = np.array_equal(engine._layout.table, first._layout.table)
-            if not same or engine._layout.launch != first._layout.launch:
+            same = same and engine._layout.launch == first._layout.launch
+            if not same or engine._program != first._program:
                 raise InputError(
                     "side_by_side: simulators must have the same network, batch, chip and rule but "
                     "for seeds, weights, learning rates and the like; these differ in more"
@@ -178,11 +188,11 @@ def spread(plan: Plan, blocks: int | None, most: int, free: int) -> Launch:
     return Launch(min(most, chunks) if blocks is None else blocks, THREADS, weights)
 
 
-def loaded(layout: Layout) -> Any:
-    """Compile a layout's program for the current device, and load it."""
+def loaded(layout: Layout, given: Program) -> Any:
+    """Compile a program for the current device, and load it."""
     import cupy
 
-    ptx = kernel.compiled(program(layout), layout, _capability(cupy.cuda.Device())).ptx
+    ptx = kernel.compiled(given, layout, _capability(cupy.cuda.Device())).ptx
     shared, waits = 4 * (layout.resident_size + layout.scratch), layout.launch.blocks > 1
     return _load(ptx, shared, waits, cupy.cuda.Device().id)
 
