@@ -115,11 +115,21 @@ ALIKE = {"min": least, "max": most}
 
 def _exactly(function: Any) -> Any:
     inner = getattr(function, "py_func", function)
-    copy = FunctionType(inner.__code__, {**inner.__globals__, **ALIKE}, inner.__name__)
+    known = {**inner.__globals__, **ALIKE, "math": exact}
+    copy = FunctionType(inner.__code__, known, inner.__name__)
     return njit(**{**OPTIONS, "fastmath": False})(copy)
 
 
 exact = ModuleType("exact")
 vars(exact).update({name: value for name, value in vars(math).items() if name[0] != "_"})
+
+
+def _whole(function: Any) -> Any:
+    """Of a float32 a float32: by itself one compiler gives an integer, and another does not."""
+    return njit(**{**OPTIONS, "fastmath": False})(lambda x: float32(function(x)))
+
+
+for _function in (math.floor, math.ceil, math.trunc):
+    setattr(exact, _function.__name__, _whole(_function))
 exact.tanh, exact.exp = _exactly(tanh), _exactly(exp)  # type: ignore[attr-defined]
 EXACT = {math.tanh: exact.tanh, math.exp: exact.exp}

@@ -298,6 +298,26 @@ def test_networks_side_by_side_are_as_they_are_alone(machine, kind, count, multi
         the_same(one.weights, other.weights)
 
 
+def test_who_runs_beside_whom_may_change(machine, tmp_path):
+    made = machine()
+    together, alone = some(4), some(4, "emulator")
+    orders = [(0, 1, 2), (1, 0), (3, 2, 1, 0), (3, 2, 1, 0), (2,)]
+    for run, order in enumerate(orders):
+        given = [series(3, seed=run + k) for k in order]
+        stacked = [np.stack(all_) for all_ in zip(*given, strict=True)]
+        got = ns.side_by_side([together[k] for k in order], *stacked, reset=run % 2 == 0)
+        for i, k in enumerate(order):
+            the_same(got[i], alone[k].run(*given[i], reset=run % 2 == 0))
+    assert [launch.networks for launch in made.launches] == [len(order) for order in orders]
+    for k in range(4):
+        together[k].save(tmp_path / "saved.npz")
+        for sim in (together[k], Simulator.load(tmp_path / "saved.npz")):
+            the_same(sim.weights, alone[k].weights)
+            the_same(sim._engine.state(), alone[k]._engine.state())
+    del together, sim
+    assert made.taken == 0
+
+
 def test_one_that_blows_up_beside_others_leaves_them_alone(machine):
     machine()
     net = ns.rnn(3, 9, 2, neuron=ns.Linear(), seed=2)

@@ -15,10 +15,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from fake_cupy import Machine
 from test_agreement import Branching, BranchingOutlets
 from test_agreement_on_chips import ALL
 
@@ -26,7 +27,7 @@ import neurosim as ns
 from neurosim import noise
 from neurosim.engines import mathematics
 from neurosim.engines.compile import adapted, compiled
-from neurosim.engines.cuda import device, kernel, on_desk, on_neurons, on_sums, on_synapses
+from neurosim.engines.cuda import device, engine, kernel, on_desk, on_neurons, on_sums, on_synapses
 from neurosim.engines.cuda.engine import THREADS
 from neurosim.engines.cuda.layout import Launch, Layout
 from neurosim.engines.cuda.phases import Phases
@@ -93,7 +94,7 @@ KERNELS = {
 PLAIN = ("NP", "DANP", "WP", "RFLO", "feedback")  # on the ideal chip, by rules that come with it
 WAITS = {"NP": 1, "DANP": 2, "WP": 1, "RFLO": 1, "feedback": 1, "late": 2, "a chip": 3}
 FOR = [(name, HOPPER) for name in KERNELS]
-FOR += [("NP", AMPERE), ("a chip", AMPERE), ("WP", OLDEST)]
+FOR += [("NP", AMPERE), ("DANP", AMPERE), ("WP", OLDEST)]
 
 
 @cache
@@ -182,6 +183,30 @@ def test_blocks_wait_once_a_step_and_once_more_with_decorrelation(name):
     text, _ = kernel.source(given, layout)
     body = text[text.index("while t < stop") : text.rindex("t = U(t + 1)")]
     assert body.count("while arrived(") == (WAITS[name] if layout.launch.blocks > 1 else 0)
+
+
+@pytest.mark.parametrize("blocks", [1, 132])
+def test_the_wait_by_itself_is_compiled(blocks, monkeypatch):
+    """Which the benchmark measures, on a device; here it is launched on nothing."""
+    found, launched = [], []
+
+    def load(ptx, *more):
+        found.append((ptx, *more))
+        return lambda *given: launched.append(given)
+
+    cupy = Machine().cupy()
+    event = SimpleNamespace(record=lambda: None, synchronize=lambda: None)
+    cupy.cuda.Event, cupy.cuda.get_elapsed_time = (lambda: event), (lambda *_: 2.5)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(engine, "_load", load)
+    assert engine.bare_barrier(blocks, THREADS, 50) == 2.5
+    ((ptx, shared, waits, _),) = found
+    assert (shared, waits) == (0, blocks > 1)
+    assert ptx.count("red.relaxed.gpu.global.add.u32") == ptx.count("fence.acq_rel.gpu;")
+    assert ("ld.acquire.gpu" in ptx, "red.relaxed" in ptx) == (waits, waits)
+    assert ptx.count("bar.sync") == (2 if waits else 1)
+    (*_, (grid, block, (_, count))) = launched
+    assert (grid, block, count) == ((blocks,), (THREADS,), 50)
 
 
 # --------------------------------------------------------------------------- all phases

@@ -179,7 +179,8 @@ def _key(given: Program, layout: Layout, capability: tuple[int, int]) -> str:
     """Hash of all that a kernel is made of."""
     phases = [work.phase for work in given.works if work.phase is not None]
     text, _ = source(given, layout)
-    parts = (numba.__version__, _version(), capability, sources(), fingerprint([]), text)
+    machine = (numba.__version__, _version(), capability, layout.launch.threads)
+    parts = (*machine, sources(), fingerprint([]), text)
     made_of = [phase.version + code_of(phase) for phase in phases]
     digest = hashlib.sha256(repr((parts, made_of)).encode())
     digest.update(layout.table.tobytes())
