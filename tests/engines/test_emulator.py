@@ -6,7 +6,7 @@ In any order of blocks and threads, on any number of both: to the bit the same.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -34,9 +34,10 @@ from neurosim.engines.cuda import program as programs
 from neurosim.engines.cuda.emulator import EmulatorEngine
 from neurosim.engines.cuda.layout import Launch, Layout
 
+# Numbers of threads that do not divide 64, or a thread meets its own sums again.
 # One block; blocks with a few neurons each; more blocks than there are neurons. With memory of
 # their own for weights, and without.
-LAUNCHES = [Launch(1, 32, 0), Launch(3, 8, 1 << 20), Launch(40, 1, 0), Launch(18, 64, 1 << 20)]
+LAUNCHES = [Launch(1, 24, 0), Launch(3, 7, 1 << 20), Launch(40, 1, 0), Launch(18, 64, 1 << 20)]
 MANY = 64  # columns from which on a matrix is summed in tiles
 
 
@@ -375,6 +376,15 @@ def test_a_run_in_stretches_is_the_run_in_one(case, monkeypatch):
         np.testing.assert_array_equal(values, wanted)
 
 
+def test_synapses_that_wait_for_nothing_are_seen_to_remember_nothing():
+    net, rule = ns.rnn(3, 20, 2, seed=1), ANP({"B": 1e-3}, reward="return_to_go")
+    probe = ns.Probe("R", "eligibility", pass_=1)
+    for engine in ("cpu", "emulator"):
+        sim = ns.Simulator(net, rule, engine=engine)
+        seen = sim.run(np.ones((3, 1, 3)), np.ones((3, 1, 2)), probes=[probe]).probes
+        assert not seen[probe.name].any()
+
+
 @pytest.mark.parametrize("rate", [10.0, 1e30])
 def test_numbers_that_are_not_finite_end_a_run_in_the_step_in_which_they_do_on_cpu(rate):
     told = []
@@ -417,6 +427,10 @@ def test_simulators_that_cannot_run_side_by_side_are_refused(wrong):
 
 
 def test_more_numbers_than_can_be_counted_are_refused(monkeypatch):
+    sim = ns.Simulator(ns.rnn(1, 70, 1, seed=1), NP(1e-3))
+    large = replace(sim._plan, network=ns.rnn(1, 70_000, 1, seed=1))
+    with pytest.raises(ns.InputError, match="32 bits"):
+        Layout(large, Launch(4))  # before anything is allocated
     monkeypatch.setattr(layouts, "ENTRIES", 1000)
     with pytest.raises(ns.InputError, match="32 bits"):
         run("NP", "emulator")

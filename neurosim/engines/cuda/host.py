@@ -268,6 +268,8 @@ class PhasedEngine(Engine):
 
     def _eligibility(self, name: str, c: int) -> Floats:
         layout = self._layout
+        if not layout.traces:  # where nothing waits
+            return np.zeros(self.plan.network.shape(name), dtype=np.float32)
         return self._matrix(name, layout.arrays["eligibility"] + c * layout.traces)
 
     def _past_row(self, kind: str, ago: int) -> int:

@@ -108,13 +108,13 @@ class Layout:
         self._lay_populations()
         self._lay_matrices()
         self._choose_resident()
-        self._write_values()
-        self._write_table()
         if self.size >= ENTRIES:
             raise InputError(
-                f"Simulator: engine = 'cuda' counts what it keeps with 32 bits, and this network "
-                f"needs {self.size:,} numbers; allowed are fewer than {ENTRIES:,}"
+                f"Simulator: engines 'cuda' and 'emulator' count what they keep with 32 bits, and "
+                f"this network needs {self.size:,} numbers; allowed are fewer than {ENTRIES:,}"
             )
+        self._write_values()
+        self._write_table()
 
     # --------------------------------------------------------------- properties
 
