@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 import neurosim as ns
-from tasks import MackeyGlass
+from neurosim_tasks import MackeyGlass
 
 plt.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100})
 

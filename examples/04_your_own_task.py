@@ -41,7 +41,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks import Task
+from neurosim_tasks import Task
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Preset:
         Examples
         --------
         >>> import neurosim as ns
-        >>> from tasks import MackeyGlass
+        >>> from neurosim_tasks import MackeyGlass
         >>> sim = ns.presets.best_local.simulator(MackeyGlass(steps=100), hidden=20, seed=1)
         >>> type(sim.rule).__name__
         'LearnedFeedback'

@@ -31,7 +31,7 @@ COUNTS = ("events", "synaptic_operations", "weight_writes")
 
 
 class TaskLike(Protocol):
-    """What training asks of a task; see the package `tasks` for some."""
+    """What training asks of a task; see the package `neurosim_tasks` for some."""
 
     n_inputs: int
     n_targets: int
@@ -148,7 +148,7 @@ def train(
     ----------
     sim : Simulator or Network
     task : task
-        For example from the package `tasks`.
+        For example from the package `neurosim_tasks`.
     epochs : int
         Epochs altogether, those in `history` included.
     rule, decorrelation : optional

@@ -99,7 +99,7 @@ def test_options_reach_the_config(neurosim):
 OWN = """
 from dataclasses import dataclass
 from neurosim import ANP
-from tasks import Copying
+from neurosim_tasks import Copying
 
 @dataclass(frozen=True)
 class MyTask(Copying):
@@ -176,7 +176,7 @@ def test_divergence_names_the_last_checkpoint(neurosim):
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("tasks", ["copying", "mackey_glass", "weather", "tasks:Weather"]),
+        ("tasks", ["copying", "mackey_glass", "weather", "neurosim_tasks:Weather"]),
         (
             "rules",
             [

@@ -9,7 +9,7 @@ import pytest
 
 import neurosim as ns
 from neurosim import presets
-from tasks import Copying, MackeyGlass
+from neurosim_tasks import Copying, MackeyGlass
 
 EVERY = [value for value in vars(presets).values() if isinstance(value, presets.Preset)]
 

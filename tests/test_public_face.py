@@ -13,7 +13,7 @@ import pytest
 
 import neurosim as ns
 from neurosim import simulator
-from tasks import MackeyGlass
+from neurosim_tasks import MackeyGlass
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,11 +90,14 @@ def test_the_version_is_the_packages():
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import neurosim", "numba pandas matplotlib pydantic scipy tasks typer rich cupy"),
+        (
+            "import neurosim",
+            "numba pandas matplotlib pydantic scipy neurosim_tasks typer rich cupy",
+        ),
         ("import neurosim; import neurosim.experiments, neurosim.cli", "cupy numba_cuda"),
         (
             "import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1), engine='objects')",
-            "numba pandas matplotlib pydantic tasks",
+            "numba pandas matplotlib pydantic neurosim_tasks",
         ),
         (
             "import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1))",
@@ -103,7 +106,7 @@ def test_the_version_is_the_packages():
         (
             "import neurosim as ns; net = ns.rnn(1, 2, 1); "
             "ns.Simulator(net, ns.BPTT(1e-3)).run([[[1]]], [[[1]]])",
-            "numba pandas matplotlib pydantic tasks",
+            "numba pandas matplotlib pydantic neurosim_tasks",
         ),
     ],
 )

@@ -45,7 +45,7 @@ def outside(tmp_path):
 
 @pytest.mark.wheel
 def test_the_package_comes_from_the_wheel(installed, outside):
-    where = "import neurosim, tasks; print(neurosim.__file__, tasks.__file__)"
+    where = "import neurosim, neurosim_tasks; print(neurosim.__file__, neurosim_tasks.__file__)"
     for path in call(installed / "python", "-c", where, **outside).split():
         assert Path(path).is_relative_to(installed.parent)
 

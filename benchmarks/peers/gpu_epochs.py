@@ -49,7 +49,7 @@ def mackey_glass(setting: Setting, say: Callable[[str], None], **smaller: Any) -
 
 def _epoch(path: Path, setting: Setting, smaller: dict[str, Any]) -> dict[str, Any]:
     import neurosim as ns
-    from tasks import MackeyGlass
+    from neurosim_tasks import MackeyGlass
 
     config = tomllib.loads(path.read_text())
     hidden = smaller.get("hidden", config["network"]["hidden"])

@@ -26,7 +26,7 @@ from neurosim.experiments import Experiment, doctor, load
 from neurosim.experiments import environment as environments
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.report.kept import Kept
-from tasks import MackeyGlass
+from neurosim_tasks import MackeyGlass
 
 TINY = Path(__file__).parents[1] / "experiments" / "tiny.toml"
 NAME = "NVIDIA H100 80GB HBM3"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neurosim.errors import DeviceError
-from tasks import MackeyGlass
+from neurosim_tasks import MackeyGlass
 
 UNLUCKY = 13  # the seed that something happens to
 

@@ -16,7 +16,7 @@ from neurosim.experiments import Experiment, load
 from neurosim.experiments.report import costs, neurobench
 from neurosim.experiments.report.energy import COSTS, Cost
 from neurosim.neurons import Linear, One, ReLU
-from tasks import Copying, MackeyGlass
+from neurosim_tasks import Copying, MackeyGlass
 
 TINY = Path(__file__).parent / "tiny.toml"
 T, SERIES = 7, 3

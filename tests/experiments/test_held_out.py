@@ -13,7 +13,7 @@ from sweeps import done_here, many
 import neurosim as ns
 from neurosim.experiments import Experiment, load
 from neurosim.experiments.held_out import UNSEEN, HeldOut
-from tasks import Copying, MackeyGlass
+from neurosim_tasks import Copying, MackeyGlass
 
 PARTS = [0.001, 0.2, 0.25, 0.5, 0.75, 0.999]
 DRAWN = MackeyGlass(horizon=3, steps=40, batch=2)

@@ -13,7 +13,7 @@ import neurosim as ns
 from neurosim.experiments import Experiment
 from neurosim.experiments.config import parse
 from neurosim.experiments.measures import covariance, find
-from tasks import MackeyGlass
+from neurosim_tasks import MackeyGlass
 
 TASK = MackeyGlass(horizon=3, steps=30, batch=4)
 COVARIANCE = 'training.measures=["covariance"]'

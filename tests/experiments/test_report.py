@@ -31,7 +31,7 @@ from neurosim.experiments.sweep import results
 from neurosim.experiments.sweep.results import POOL
 from neurosim.experiments.sweep.sweep import Workers
 from neurosim.substrate.presets import CHIPS
-from tasks import MackeyGlass
+from neurosim_tasks import MackeyGlass
 
 BEFORE, AFTER = "network, before training", "network, after training"
 RATE = "rule.learning_rate"

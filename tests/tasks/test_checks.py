@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from tasks import Copying, MackeyGlass, TaskError, Weather
-from tasks.checks import one_of, whole
+from neurosim_tasks import Copying, MackeyGlass, TaskError, Weather
+from neurosim_tasks.checks import one_of, whole
 
 NOT_WHOLE = [True, False, 1.0, 2.5, math.nan, math.inf, "5", None, [5], np.float32(3), np.True_]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks import Copying, TaskError
+from neurosim_tasks import Copying, TaskError
 
 
 def symbols(pair) -> np.ndarray:

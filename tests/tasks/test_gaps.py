@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import TaskError
-from tasks.gaps import bridge
+from neurosim_tasks import TaskError
+from neurosim_tasks.gaps import bridge
 
 NAN = np.nan
 

@@ -6,8 +6,8 @@ from collections import deque
 import numpy as np
 import pytest
 
-from tasks import MackeyGlass, TaskError
-from tasks.mackey_glass import SUBSTEPS, mackey_glass
+from neurosim_tasks import MackeyGlass, TaskError
+from neurosim_tasks.mackey_glass import SUBSTEPS, mackey_glass
 
 
 def stream(*name: int) -> np.random.Generator:

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from published_tables import lcd_year
 
-from tasks import TaskError, Weather
-from tasks.noaa import NOAA_URL, fetch
+from neurosim_tasks import TaskError, Weather
+from neurosim_tasks.noaa import NOAA_URL, fetch
 
 STATION = "72503014732"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks import regression
+from neurosim_tasks import regression
 
 
 def test_lagged_puts_the_past_side_by_side():

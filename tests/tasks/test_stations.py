@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tasks import TaskError, stations
-from tasks.stations import locate
+from neurosim_tasks import TaskError, stations
+from neurosim_tasks.stations import locate
 
 pytestmark = pytest.mark.usefixtures("no_data_folder")
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from published_tables import lcd_row, lcd_summary, wth_frame
 
-from tasks import TaskError
-from tasks.stations import locate
-from tasks.tables import LAYOUTS, LCD, LIMITS, NYCFLIGHTS, WTH, numbers, read
+from neurosim_tasks import TaskError
+from neurosim_tasks.stations import locate
+from neurosim_tasks.tables import LAYOUTS, LCD, LIMITS, NYCFLIGHTS, WTH, numbers, read
 
 
 def refuses(message: str):

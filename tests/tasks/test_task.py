@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from tasks import Copying, MackeyGlass, Task, TaskError, Weather
+from neurosim_tasks import Copying, MackeyGlass, Task, TaskError, Weather
 
 SMALL = {
     "mackey_glass": MackeyGlass(steps=200, batch=3),

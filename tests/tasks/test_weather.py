@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from published_tables import lcd_year, wth_frame
 
-from tasks import TaskError, Weather
+from neurosim_tasks import TaskError, Weather
 
 # 120 days from 1 January 2010: March and April are the test.
 TRAIN_HOURS, TEST_HOURS = 24 * (31 + 28), 24 * (31 + 30)

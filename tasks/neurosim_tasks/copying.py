@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tasks.checks import TaskError, one_of, settle, whole
-from tasks.task import Array, Pair, Task, freeze
+from neurosim_tasks.checks import TaskError, one_of, settle, whole
+from neurosim_tasks.task import Array, Pair, Task, freeze
 
 SYMBOLS = 8
 CHANNELS = SYMBOLS + 2

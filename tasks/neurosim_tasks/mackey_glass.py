@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.checks import one_of, settle, whole
-from tasks.task import Array, Pair, Task, freeze
+from neurosim_tasks.checks import one_of, settle, whole
+from neurosim_tasks.task import Array, Pair, Task, freeze
 
 SUBSTEPS = 10
 """Euler steps a unit of time."""

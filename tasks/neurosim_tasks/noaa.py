@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tasks.checks import TaskError
+from neurosim_tasks.checks import TaskError
 
 NOAA_URL = "https://www.ncei.noaa.gov/data/local-climatological-data/access"
 TIMEOUT = 60

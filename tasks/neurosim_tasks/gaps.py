@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.checks import TaskError
+from neurosim_tasks.checks import TaskError
 
 if TYPE_CHECKING:
     import pandas as pd

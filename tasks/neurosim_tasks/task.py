@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tasks import regression
-from tasks.checks import TaskError, whole
+from neurosim_tasks import regression
+from neurosim_tasks.checks import TaskError, whole
 
 if TYPE_CHECKING:
     import pandas as pd
