@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 from neurosim import bptt, presets
 from neurosim.bptt import BPTT
 from neurosim.errors import (
+    BusyError,
     CheckpointError,
     DeviceError,
     DivergenceError,
     InputError,
+    KernelError,
     NeurosimError,
     StorageError,
 )
@@ -43,12 +45,14 @@ __all__ = [
     "RFLO",
     "WP",
     "Alignment",
+    "BusyError",
     "CheckpointError",
     "Decorrelation",
     "DeviceError",
     "DivergenceError",
     "History",
     "InputError",
+    "KernelError",
     "LearnedFeedback",
     "Linear",
     "LocalDecorrelation",

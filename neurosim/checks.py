@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim.bptt import BPTT
 from neurosim.errors import InputError, is_count, require
-from neurosim.local import DECORRELATION, ProjectionRule, arguments, options, scalar
+from neurosim.local import DECORRELATION, ProjectionRule, arguments, check_scalar, options, scalar
 from neurosim.network import Network
 
 
@@ -48,9 +47,7 @@ def check_rule(rule: Any) -> None:
             f"synapse(): for example ANP(learning_rate=1e-4)"
         )
     for place, known in ProjectionRule.knows.items():
-        function = scalar(type(rule), place)
-        if function is not None:
-            _refuse_no_number(function, len(arguments(function, known, owner)), owner)
+        check_scalar(type(rule), place, known)
     _refuse_crooked_reward(rule)
     passes = getattr(rule, "passes", 2)
     allowed = "1; or 2, a baseline and a perturbed pass; or 'both', two noisy passes"
@@ -72,19 +69,6 @@ def check_rule(rule: Any) -> None:
     perturbs = getattr(rule, "perturbs", "neurons")
     fine = perturbs in ("neurons", "weights")
     require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
-
-
-def _refuse_no_number(function: Any, arguments: int, owner: str) -> None:
-    """Refuse a scalar function that does not make a number of numbers."""
-    try:
-        made = function(*[0.5] * arguments)
-    except (ArithmeticError, ValueError):  # these numbers may not be among those that it is for
-        return
-    except Exception as error:
-        raise InputError(f"{owner}: {function.__name__}() cannot be called ({error})") from error
-    fine = isinstance(made, Number) and not isinstance(made, complex)
-    allowed = "a number, made of numbers"
-    require(fine, owner, f"{function.__name__}()", made, allowed)
 
 
 def _refuse_crooked_reward(rule: Any) -> None:
@@ -129,8 +113,7 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
             f"Simulator: decorrelation = {decorrelation!r} must be an instance such as "
             f"Decorrelation(learning_rate=1e-5)"
         )
-    owner = type(decorrelation).__name__
-    _refuse_no_number(synapse, len(arguments(synapse, DECORRELATION, owner)), owner)
+    check_scalar(type(decorrelation), "synapse", DECORRELATION)
     if all(p.decorrelation is None for p in network.populations):
         raise InputError(
             f"Simulator: decorrelation = {decorrelation!r} has nothing to act on; build the "

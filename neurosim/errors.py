@@ -46,6 +46,10 @@ class DeviceError(NeurosimError, RuntimeError):
         super().__init__(message)
 
 
+class KernelError(NeurosimError, RuntimeError):
+    """A compiled kernel raised an exception: its numbers, and what follows from them, are lost."""
+
+
 class DivergenceError(NeurosimError, ArithmeticError):
     """The numbers blew up while learning.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import InputError, is_count, is_number, nearest, require
-from neurosim.local import ACTIVITY, arguments, scalar
+from neurosim.local import ACTIVITY, SLOPE, arguments, check_scalar, scalar
 from neurosim.neurons import Linear, One, Tanh
 
 Weights = dict[str, NDArray[np.float32]]
@@ -51,11 +51,11 @@ class Population:
         require(_is_name(self.name), "Population", "name", self.name, "a non-empty string")
         require(is_count(self.size) and self.size >= 1, owner, "size", self.size, "an int >= 1")
         if self.neuron is not None:
-            activity = scalar(type(self.neuron), "activity")
-            if activity is None:
+            if scalar(type(self.neuron), "activity") is None:
                 allowed = "a neuron model such as neurosim.Tanh(), or None for the input population"
                 raise InputError(f"{owner}: neuron = {self.neuron!r} must be {allowed}")
-            arguments(activity, ACTIVITY, type(self.neuron).__name__)
+            check_scalar(type(self.neuron), "activity", ACTIVITY)
+            check_scalar(type(self.neuron), "slope", SLOPE)
         if self.decorrelation is not None:
             fine = _is_name(self.decorrelation) and self.neuron is not None
             allowed = "None, or a matrix's name on a population that has a neuron model"

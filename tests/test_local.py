@@ -343,7 +343,7 @@ def rule_with(**functions):
     [
         (lambda pre, signal: "much", r"Mine: <lambda>\(\) = 'much' must be a number"),
         (lambda pre, signal: (pre, signal), r"Mine: <lambda>\(\) = .* must be a number"),
-        (lambda pre, signal: None, r"Mine: <lambda>\(\) = None must be a number"),
+        (lambda pre, signal: None, r"Mine: <lambda>\(\) returns nothing, or None, on one of its"),
         (lambda pre, signal: pre[0] * signal, r"Mine: <lambda>\(\) cannot be called \('float' "),
     ],
 )

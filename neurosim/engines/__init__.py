@@ -18,6 +18,7 @@ ENGINES = {
 AUTO = "auto"
 AUTO_WORDS = "cuda where there is a GPU to work on, else cpu"
 ONE_THREAD = ("cuda", "emulator")
+COMPILED = ("cpu", "cuda", "emulator")
 
 __all__ = ["AUTO", "AUTO_WORDS", "ENGINES", "Engine", "Plan", "Progress", "find", "resolve"]
 
@@ -67,6 +68,8 @@ def find(name: str, rule: Any = None) -> type[Engine]:
         from neurosim.engines.referee import RefereeEngine
 
         return RefereeEngine
+    if name in COMPILED:
+        _refuse_without_compiler(name)
     if name == "cpu":
         from neurosim.engines.cpu import CpuEngine
 
@@ -88,3 +91,13 @@ def find(name: str, rule: Any = None) -> type[Engine]:
         return EmulatorEngine
     known = nearest(str(name), [*ENGINES, AUTO])
     raise InputError(f"Simulator: engine = {name!r} does not exist; {known}")
+
+
+def _refuse_without_compiler(name: str) -> None:
+    from numba import config
+
+    if config.DISABLE_JIT:
+        raise InputError(
+            f"Simulator: engine = {name!r} needs Numba's compiler, which NUMBA_DISABLE_JIT (in the "
+            f"environment or .numba_config.yaml) switches off; unset it, or use engine = 'objects'"
+        )

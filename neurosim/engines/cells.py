@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.engines.ieee import number
 from neurosim.local import ACTIVITY, SLOPE, arguments, scalar
 
 
@@ -21,7 +22,7 @@ def knowing_only(function: Callable[..., Any] | None, known: Mapping[str, str], 
     if function is None:
         return lambda **_: 0.0
     names = arguments(function, known, owner)
-    return lambda **local: float(function(**{name: local[name] for name in names}))
+    return lambda **local: number(function, [local[name] for name in names])
 
 
 @dataclass(frozen=True)

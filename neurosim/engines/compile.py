@@ -10,22 +10,31 @@ neuron model means compiling the few kernels that it is in.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import njit, types
 from numba.core import ccallback, cgutils
 from numba.core.compiler import Compiler
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from neurosim.engines import mathematics
 from neurosim.engines.disk_cache import DiskCache
-from neurosim.engines.fingerprint import called, fingerprint
+from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.references import Reference
+from neurosim.errors import InputError, KernelError
 from neurosim.local import arguments
+from neurosim.local.language import copied, uncompiled
+
+if TYPE_CHECKING:
+    from neurosim.engines.plan import Plan
+
+FAILURE = "Simulator: a compiled kernel raised an exception; the state is no longer usable"
 
 _CFunc: Any = ccallback.CFunc
 _CFuncCompiler: Any = vars(ccallback)["_CFuncCompiler"]
@@ -61,24 +70,20 @@ def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
 
 @cache
 def _compiled(function: Any, exact: bool, version: str) -> Any:
-    helpers = {name: compiled(helper, exact) for name, helper in called(function).items()}
-    for name, value in function.__globals__.items():
-        if value is math:
-            helpers[name] = mathematics.exact if exact else mathematics
-        elif isinstance(value, BuiltinFunctionType) and value in mathematics.FAST:
-            helpers[name] = (mathematics.EXACT if exact else mathematics.FAST)[value]
-    for name in mathematics.ALIKE if exact else ():
-        if name in function.__code__.co_names and name not in function.__globals__:
-            helpers[name] = mathematics.ALIKE[name]
-    copy = FunctionType(
-        function.__code__,
-        {**function.__globals__, **helpers},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
+    copy = copied(
+        function, lambda value: _instead(value, exact), mathematics.ALIKE if exact else {}
     )
     # A call that is not inlined keeps a loop from being vectorised.
     return njit(forceinline=True, **INNER, **(EXACT if exact else FAST))(copy)
+
+
+def _instead(value: Any, exact: bool) -> Any:
+    """Replace what a scalar function uses by what compiled code uses in its place."""
+    if value is math:
+        return mathematics.exact if exact else mathematics
+    if isinstance(value, BuiltinFunctionType):
+        return (mathematics.EXACT if exact else mathematics.FAST).get(value, value)
+    return compiled(value, exact) if isinstance(uncompiled(value), FunctionType) else value
 
 
 def adapted(
@@ -171,29 +176,77 @@ class _Apart(_CFuncCompiler):
         return flags
 
 
-@intrinsic
-def invoke(typing: Any, address: Any, args: Any) -> Any:
-    """Call a kernel; of an array it gets the address of the first number."""
+def _calling(propagates: bool) -> Any:
+    """Make the intrinsic that calls a kernel, and looks at its status or returns it."""
 
-    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        values = []
-        unpacked = cgutils.unpack_tuple(builder, given[1])
-        for kind, value in zip(signature.args[1], unpacked, strict=True):
-            if isinstance(kind, types.Array):
-                array = cgutils.create_struct_proxy(kind)(context, builder, value)
-                values.append(array.data)
-            elif isinstance(kind, Reference) or kind == types.uint32:
-                values.append(value)
-            else:
-                wanted = types.float32 if isinstance(kind, types.Float) else types.int64
-                values.append(context.cast(builder, value, kind, wanted))
-        # As Numba calls: first come places for a result and for an exception, of which there
-        # are none.
-        places = [ir.IntType(8).as_pointer().as_pointer()] * 2
-        nowhere = [cgutils.alloca_once(builder, place.pointee) for place in places]
-        kinds = [*places, *(value.type for value in values)]
-        function = ir.FunctionType(ir.IntType(32), kinds)
-        builder.call(builder.inttoptr(given[0], function.as_pointer()), [*nowhere, *values])
-        return context.get_dummy_value()
+    @intrinsic
+    def call(typing: Any, address: Any, args: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            values = []
+            unpacked = cgutils.unpack_tuple(builder, given[1])
+            for kind, value in zip(signature.args[1], unpacked, strict=True):
+                if isinstance(kind, types.Array):
+                    array = cgutils.create_struct_proxy(kind)(context, builder, value)
+                    values.append(array.data)
+                elif isinstance(kind, Reference) or kind == types.uint32:
+                    values.append(value)
+                else:
+                    wanted = types.float32 if isinstance(kind, types.Float) else types.int64
+                    values.append(context.cast(builder, value, kind, wanted))
+            # As Numba calls: first come places for a result, of which there is none, and for
+            # what an exception says.
+            places = [ir.IntType(8).as_pointer().as_pointer()] * 2
+            nowhere = [cgutils.alloca_once(builder, place.pointee) for place in places]
+            kinds = [*places, *(value.type for value in values)]
+            function = ir.FunctionType(ir.IntType(32), kinds)
+            entry = builder.inttoptr(given[0], function.as_pointer())
+            status = builder.call(entry, [*nowhere, *values])
+            if not propagates:
+                return status
+            with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, status)):
+                context.call_conv.return_user_exc(builder, KernelError, (FAILURE,))
+            return context.get_dummy_value()
 
-    return types.void(types.int64, args), emit
+        result = types.void if propagates else types.int32
+        return result(types.int64, args), emit
+
+    return call
+
+
+# Call a kernel; of an array it gets the address of the first number. An exception in a kernel is
+# one in what invokes it; what attempts it gets the kernel's status, 0 if there was none.
+invoke, attempt = _calling(propagates=True), _calling(propagates=False)
+
+
+@contextmanager
+def compiling(plan: Plan) -> Iterator[None]:
+    """Name the scalar function of a plan that cannot be compiled, if one is to blame.
+
+    Raises
+    ------
+    InputError
+        Instead of the compiler's error, several screens about code that is not the user's.
+    """
+    try:
+        yield
+    except NumbaError:
+        for owner, function, known in plan.scalar_functions():
+            why = _why_not(adapted(function, known, owner), len(known))
+            if why:
+                raise InputError(
+                    f"{owner}: {function.__name__}() cannot be compiled ({why}); write it with "
+                    f"numbers, math and conditions alone, or use engine = 'objects'"
+                ) from None
+        raise
+
+
+def _why_not(function: Any, count: int) -> str:
+    """What a compiler has against a function of `count` numbers; nothing, if it has nothing."""
+    try:
+        function.compile((types.float32,) * count)
+    except NumbaError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        says = [line for line in lines if line and not line.startswith("Failed in")]
+        return says[0][:200] if says else "for no reason that it gives"
+    (made,) = (result.signature.return_type for result in function.overloads.values())
+    return "" if isinstance(made, types.Number | types.Boolean) else f"it returns a {made}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neurosim.engines import team
 from neurosim.engines.arrays import panels
 from neurosim.engines.assumptions import assumptions_of
+from neurosim.engines.compile import compiling
 from neurosim.engines.engine import READINGS, Engine, Progress
 from neurosim.engines.kernels import kernels
 from neurosim.engines.loops import advance, complete
@@ -35,9 +36,11 @@ class CpuEngine(Engine):
         self._passes = passes_of(plan)
         self._populations, self._projections, self._at, n_weights = layout(plan)
         self._memory = empty_memory(plan, self._populations, self._projections, n_weights, threads)
+        with compiling(plan):
+            compiled = kernels(plan)
         self._system = complete(
             System(
-                kernels(plan),
+                compiled,
                 self._passes,
                 assumptions_of(plan),
                 self._populations,
@@ -233,10 +236,11 @@ class CpuEngine(Engine):
             progress.operations,
             progress.writes,
         )
+        board = self._memory.board
+        board[team.FAILED] = 0
         if self._helpers is None:
             return int(advance(*given, 0, _YIELD))
         wait(self._helping)  # for those of a call that Ctrl-C cut short
-        board = self._memory.board
         board[team.TICKET] = 0
         try:
             self._helping = [

@@ -13,15 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-
-def called(function: Any) -> dict[str, types.FunctionType]:
-    """Python functions of its module that a function calls."""
-    names = function.__globals__
-    return {
-        name: names[name]
-        for name in function.__code__.co_names
-        if isinstance(names.get(name), types.FunctionType)
-    }
+from neurosim.local.language import inside, names, uncompiled
 
 
 def fingerprint(functions: Iterable[Any]) -> str:
@@ -44,24 +36,24 @@ def _sources() -> bytes:
 
 def _add(digest: Any, value: Any, seen: set[int]) -> None:
     """Add a value that compiled code freezes: a function, a constant, an array."""
+    value = uncompiled(value)
     if isinstance(value, types.FunctionType):
         if id(value) in seen:
             return
         seen.add(id(value))
-        code, known = value.__code__, value.__globals__
-        digest.update(code.co_code)
-        digest.update(repr((code.co_consts, code.co_names, code.co_varnames)).encode())
-        _add(digest, value.__defaults__, seen)
+        known, used = value.__globals__, names(value.__code__)
+        _add_code(digest, value.__code__)
+        _add(digest, (value.__defaults__, value.__kwdefaults__), seen)
         for cell in value.__closure__ or ():
             _add(digest, cell.cell_contents, seen)
-        for name in code.co_names:
+        for name in used:
             if name not in known:
                 continue
             digest.update(name.encode())
             _add(digest, known[name], seen)
             if isinstance(known[name], types.ModuleType):
                 # Attributes the function may read: settings.SCALE has both names in its code.
-                for attribute in code.co_names:
+                for attribute in used:
                     if hasattr(known[name], attribute):
                         _add(digest, getattr(known[name], attribute), seen)
     elif hasattr(value, "tobytes") and not isinstance(value, type):
@@ -71,3 +63,12 @@ def _add(digest: Any, value: Any, seen: set[int]) -> None:
         digest.update(value.__name__.encode())
     else:
         digest.update(repr(value).encode())
+
+
+def _add_code(digest: Any, code: types.CodeType) -> None:
+    """Add code and that of functions inside it, whose `repr` has an address in it."""
+    constants = [value for value in code.co_consts if not isinstance(value, types.CodeType)]
+    about = (code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars)
+    digest.update(repr(about).encode())
+    for inner in inside(code):
+        _add_code(digest, inner)

@@ -14,7 +14,7 @@ from numba import njit, typeof
 from neurosim.engines import team
 from neurosim.engines.adapt import turn
 from neurosim.engines.broadcast import arriving, idle
-from neurosim.engines.compile import FAST, OUTER, Kernel, invoke, loop
+from neurosim.engines.compile import FAILURE, FAST, OUTER, Kernel, attempt, invoke, loop
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.integrate import decorrelate, integrate
@@ -33,10 +33,11 @@ from neurosim.engines.phases import (
 from neurosim.engines.references import Reference, refer
 from neurosim.engines.system import System
 from neurosim.engines.vectors import WIDTH
+from neurosim.errors import KernelError
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
 D_CLOCK, DRAWN = Due.D_CLOCK, Scratch.DRAWN
-DONE, PHASE, POPULATION = team.DONE, team.PHASE, team.POPULATION
+DONE, FAILED, PHASE, POPULATION = team.DONE, team.FAILED, team.PHASE, team.POPULATION
 STEP, BLOCKS, TICKET, STOP = team.STEP, team.BLOCKS, team.TICKET, team.STOP
 ACTIVATE, TRANSMIT = 0, 1  # phases that threads share
 
@@ -115,10 +116,13 @@ def share(system, phase, p, adapt, clock, t, runs, giving_way):
         block = blocks - 1 - n if backwards else n
         if not together or team.take(board, block):
             arguments = (system, 0, phase, p, block, adapt, clock + t, runs)
-            invoke(system.kernels.work, arguments)
+            if attempt(system.kernels.work, arguments) != 0:
+                team.write(board, FAILED, 1)
             team.increase(board, DONE, 1)
     if together:
         team.wait(board, DONE, blocks, True, giving_way)
+    if team.read(board, FAILED) != 0:
+        raise KernelError(FAILURE)
 
 
 @loop
@@ -140,7 +144,9 @@ def assist(system, adapt, clock, stop, me, giving_way):
                 arguments = (
                     system, me, board[PHASE], board[POPULATION], block, adapt, clock + t, t < stop,
                 )  # fmt: skip
-                invoke(system.kernels.work, arguments)
+                # The thread that waits for the block is told, lest it wait for ever.
+                if attempt(system.kernels.work, arguments) != 0:
+                    team.write(board, FAILED, 1)
                 team.increase(board, DONE, 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,17 @@ from typing import Any
 from neurosim import noise
 from neurosim.engines.chip import Chip
 from neurosim.errors import InputError, nearest
-from neurosim.local import Perturbation, ProjectionRule, Sizes, arguments, options, scalar
+from neurosim.local import (
+    ACTIVITY,
+    DECORRELATION,
+    SLOPE,
+    Perturbation,
+    ProjectionRule,
+    Sizes,
+    arguments,
+    options,
+    scalar,
+)
 from neurosim.network import Network, Population, Projection, Weights
 from neurosim.substrate import Substrate
 
@@ -330,6 +340,26 @@ class Plan:
         function = scalar(type(self.rule), place)
         known = ProjectionRule.knows[place]
         return function is not None and name in arguments(function, known, type(self.rule).__name__)
+
+    def scalar_functions(self) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, str]]]:
+        """All scalar functions of rule, decorrelation and neuron models.
+
+        Yields
+        ------
+        owner : str
+        function : callable
+        known : mapping of str to str
+            What it may ask for.
+        """
+        models = {type(p.neuron): None for p in self.network.populations[1:]}
+        places = [(type(self.rule), place, known) for place, known in ProjectionRule.knows.items()]
+        places += [(type(self.decorrelation), "synapse", DECORRELATION)]
+        places += [(model, "activity", ACTIVITY) for model in models]
+        places += [(model, "slope", SLOPE) for model in models]
+        for owner, place, known in places:
+            function = scalar(owner, place)
+            if function is not None:
+                yield owner.__name__, function, known
 
     @property
     def traces(self) -> bool:

@@ -21,8 +21,8 @@ from numba.extending import intrinsic
 from neurosim.engines.compile import loop
 
 LINE = 8  # int64 numbers in a cache line: neighbours in one slow each other down
-TICKET, DONE, PHASE, POPULATION, STEP, BLOCKS = (k * LINE for k in range(6))
-TAKEN = 6 * LINE
+TICKET, DONE, PHASE, POPULATION, STEP, BLOCKS, FAILED = (k * LINE for k in range(7))
+TAKEN = 7 * LINE
 PATIENCE = 2000  # looks at a number before others may have the processor
 STOP = -1
 

@@ -44,6 +44,7 @@ from neurosim.local.vocabulary import (
     TRACE,
     TRACED,
     arguments,
+    check_scalar,
     scalar,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "arguments",
     "check_feedback",
     "check_rate",
+    "check_scalar",
     "options",
     "scalar",
 ]

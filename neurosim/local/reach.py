@@ -10,6 +10,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from neurosim.errors import InputError
+from neurosim.local.language import inside, uncompiled
 
 # Built-in functions of numbers.
 BUILTINS = {"abs", "bool", "divmod", "float", "int", "max", "min", "pow", "round"}
@@ -40,7 +41,7 @@ def refuse_reaching(function: Callable[..., Any], owner: str) -> None:
 
 def _strangers(function: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
     """Names by which a function reaches further, and what is there."""
-    function = getattr(function, "py_func", function)  # of a compiled one
+    function = uncompiled(function)
     if function in OF_MATH or function in seen:
         return
     seen.add(function)
@@ -96,9 +97,8 @@ def _names(code: CodeType) -> Iterator[tuple[str, str]]:
             loads = step.opname.startswith("LOAD")
             yield (f"{before}.{name}", "attribute") if loads else (name, "changed for others")
         before = name
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
+    for inner in inside(code):
+        yield from _names(inner)
 
 
 def _constant(value: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurosim.errors import InputError
+from neurosim.local.language import refuse_no_number, refuse_unsupported
 from neurosim.local.reach import refuse_reaching
 
 # What each argument of a scalar function means, and who has to know it.
@@ -91,8 +92,8 @@ def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str
     Raises
     ------
     InputError
-        If it asks for something that is not local, naming what there is; or if it could reach
-        such a thing in another way.
+        If it asks for something that is not local, naming what there is; if it could reach
+        such a thing in another way; or if it is written in more than scalar functions may be.
     """
     names = list(inspect.signature(function).parameters)
     for name in names:
@@ -101,8 +102,23 @@ def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str
                 f"{owner}: {function.__name__}() asks for {name!r}, which is not local to it; "
                 f"it may ask for: {', '.join(known)}"
             )
+    refuse_unsupported(function, owner)
     refuse_reaching(function, owner)
     return names
+
+
+def check_scalar(owner: type, place: str, known: Mapping[str, str]) -> None:
+    """Refuse the scalar function `place` of a rule or model, if it has one that cannot be run.
+
+    Raises
+    ------
+    InputError
+        As from `arguments`; or if it does not make a number of numbers.
+    """
+    function = scalar(owner, place)
+    if function is not None:
+        asked = arguments(function, known, owner.__name__)
+        refuse_no_number(function, len(asked), owner.__name__)
 
 
 def scalar(owner: type, name: str) -> Callable[..., Any] | None:

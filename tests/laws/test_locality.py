@@ -140,11 +140,11 @@ def inside(pre, signal):
 
 
 def marked(value):
-    marked.heard.append(value)
+    half.heard.append(value)
     return value
 
 
-marked.heard = []
+half.heard = []
 
 
 class Sly(float):
@@ -197,7 +197,7 @@ def test_a_rule_may_use_numbers_math_and_functions_that_use_no_more(function):
         (inside, "LIVE", "ndarray"),
         (lambda pre, signal: getattr(pre, "real"), "getattr", "no name of its own"),  # noqa: B009
         (lambda pre, signal: pre.__class__(signal), "pre.__class__", "attribute"),
-        (lambda pre, signal: marked(pre) * signal, "marked: marked.heard", "attribute"),
+        (lambda pre, signal: marked(pre) * signal, "marked: half.heard", "attribute"),
         (lambda pre, signal: math.shelf, "math.shelf", "attribute"),
         (lambda pre, signal: SLY * pre, "SLY", "Sly"),
         (lambda pre, signal: stores(pre), "stores: a default value", "list"),

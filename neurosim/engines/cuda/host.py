@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurosim import noise
 from neurosim.engines.arrays import Floats
+from neurosim.engines.compile import compiling
 from neurosim.engines.cuda import at
 from neurosim.engines.cuda.layout import Layout
 from neurosim.engines.cuda.timetable import Timetable
@@ -57,7 +58,8 @@ class PhasedEngine(Engine):
         self.plan, self.threads = plan, threads
         self._layout = self._lay()
         self._times = Timetable(plan)
-        self._allocate()
+        with compiling(plan):
+            self._allocate()
         self._make_neurons()
         if plan.chip.programs or plan.chip.ages:
             for name in plan.network.matrices:

@@ -1,0 +1,233 @@
+"""The part of Python in which scalar functions are written: what every engine can run.
+
+An interpreter meets a missing return or an `assert` when it gets there; a compiled loop has no way
+to stop and would go on with the numbers of the step before. So both are found by reading a
+function's bytecode, before anything runs.
+"""
+
+from __future__ import annotations
+
+import dis
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from numbers import Number
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType
+from typing import Any
+
+from neurosim.errors import InputError, require
+
+# What compilers for the CPU and for GPUs have of `math`.
+MATH = frozenset(
+    {"acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh"}
+    | {"degrees", "e", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "gamma", "hypot"}
+    | {"inf", "isfinite", "isinf", "isnan", "ldexp", "lgamma", "log", "log10", "log1p", "log2"}
+    | {"nan", "pi", "pow", "radians", "sin", "sinh", "sqrt", "tan", "tanh", "tau", "trunc"}
+)
+# What instructions of these names do, most telling first.
+UNKNOWN = {
+    "RAISE_": "raises an exception",
+    "PUSH_EXC_INFO": "handles exceptions",
+    "YIELD_|RETURN_GENERATOR|GET_AWAITABLE": "is a generator or a coroutine",
+    "BUILD_(LIST|SET|MAP|CONST_KEY_MAP)|(LIST|SET|MAP)_(ADD|APPEND|EXTEND|UPDATE)|DICT_": (
+        "makes a list, set or dictionary"
+    ),
+    "BUILD_STRING|FORMAT_": "makes text",
+    "CALL_FUNCTION_EX|UNPACK_EX": "uses a * in a call or an assignment",
+    "DELETE_": "deletes a variable",
+}
+NO_WAY_ON = "RETURN_|RAISE_|RERAISE|JUMP_FORWARD|JUMP_BACKWARD|JUMP_ABSOLUTE|JUMP$"
+VARIABLE = re.compile("(LOAD|STORE)_(?:FAST|DEREF|CLOSURE)(?:_BORROW|_CHECK)?")
+VARIADIC = 0x04 | 0x08  # flags of code with *args, with **kwargs
+TRIED = (-2.0, -0.5, 0.0, 0.5, 2.0)  # numbers of which a function must make a number
+
+
+def refuse_unsupported(function: Callable[..., Any], owner: str) -> None:
+    """Refuse a scalar function that an engine could not run, or that may give no number.
+
+    Functions that it calls are held to the same.
+
+    Raises
+    ------
+    InputError
+        Naming the function, and the first thing that is not supported.
+    """
+    for name, what in _faults(function, ()):
+        inside = "" if name == function.__name__ else f"calls {name}(), which "
+        raise InputError(
+            f"{owner}: {function.__name__}() {inside}{what}, which compiled engines cannot do; it "
+            f"must return a number on every path, made by arithmetic, comparisons, math, "
+            f"conditions, loops and functions that use no more"
+        )
+
+
+def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> None:
+    """Refuse a scalar function that does not make a number of some `count` numbers.
+
+    Numbers for which it is not defined (a root of a negative one, say) show nothing.
+
+    Raises
+    ------
+    InputError
+        Naming what it returns instead, or why it cannot be called.
+    """
+    for k in range(len(TRIED) ** 2):
+        numbers = [TRIED[(k + (k // len(TRIED) + 1) * i) % len(TRIED)] for i in range(count)]
+        try:
+            made = function(*numbers)
+        except (ArithmeticError, ValueError):
+            continue
+        except Exception as error:
+            raise InputError(
+                f"{owner}: {function.__name__}() cannot be called ({error})"
+            ) from error
+        allowed = "a number, made of numbers"
+        require(isinstance(made, Number), owner, f"{function.__name__}()", made, allowed)
+
+
+def helpers(function: FunctionType) -> dict[str, FunctionType]:
+    """Python functions that a function calls, by the names it has for them."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    known = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+    found = {name: uncompiled(known[name]) for name in names(function.__code__) if name in known}
+    return {name: value for name, value in found.items() if isinstance(value, FunctionType)}
+
+
+def copied(
+    function: Any, instead: Callable[[Any], Any], builtins: Mapping[str, Any] = MappingProxyType({})
+) -> FunctionType:
+    """Copy a function, with `instead(value)` for every value that it uses from elsewhere.
+
+    Parameters
+    ----------
+    function : callable
+        Python function, or a compiled one.
+    instead : callable
+    builtins : mapping of str to value
+        What names stand for that its module does not define.
+    """
+    function = uncompiled(function)
+    known = {**builtins, **function.__globals__}
+    used = {name: instead(known[name]) for name in names(function.__code__) if name in known}
+    cells = tuple(CellType(instead(cell.cell_contents)) for cell in function.__closure__ or ())
+    name, defaults = function.__name__, function.__defaults__
+    return FunctionType(function.__code__, known | used, name, defaults, cells)
+
+
+def uncompiled(function: Any) -> Any:
+    """The Python function of which a compiled one was made; any other as it is."""
+    return getattr(function, "py_func", function)
+
+
+def names(code: CodeType) -> list[str]:
+    """Names that code looks up elsewhere, those of functions inside it included."""
+    found = [*code.co_names, *code.co_freevars]
+    for inner in inside(code):
+        found += names(inner)
+    return found
+
+
+def inside(code: CodeType) -> list[CodeType]:
+    """Code of the functions that are defined within a function."""
+    return [value for value in code.co_consts if isinstance(value, CodeType)]
+
+
+def _faults(function: Any, callers: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    """What is not supported in a function and in those it calls, each with the function's name."""
+    function = uncompiled(function)
+    if not isinstance(function, FunctionType):  # a built-in function of numbers
+        return
+    name, code = function.__name__, function.__code__
+    if function in callers:
+        yield name, "calls itself"
+        return
+    if code.co_kwonlyargcount or code.co_flags & VARIADIC:
+        yield name, "has arguments by keyword only, or any number of them"
+    yield from ((name, what) for what in _of_code(code))
+    yield from ((name, f"uses math.{what}") for what in _of_math(function))
+    for helper in helpers(function).values():
+        yield from _faults(helper, (*callers, function))
+
+
+def _of_math(function: FunctionType) -> Iterator[str]:
+    """Names of what a function uses of `math` that no compiler has."""
+    used = names(function.__code__)
+    known = {name: function.__globals__.get(name) for name in used}
+    # The module, or the name under which it is imported inside.
+    whole = "math" in used or any(value is math for value in known.values())
+    for name in used:
+        if whole and known[name] is None and hasattr(math, name) and name not in MATH:
+            yield name
+        alone = known[name]
+        if isinstance(alone, BuiltinFunctionType) and alone.__module__ == "math":
+            yield from {alone.__name__} - MATH
+
+
+@cache
+def _of_code(code: CodeType) -> tuple[str, ...]:
+    """What is not supported in the code of a function and of those inside it."""
+    steps = list(dis.get_instructions(code))
+    found = [
+        what for begins, what in UNKNOWN.items() if any(re.match(begins, s.opname) for s in steps)
+    ]
+    found += ["assigns within an expression (:=)"] * _assigns_within(steps)
+    found = found or list(_on_paths(code, steps))
+    for inner in inside(code):
+        found += _of_code(inner)
+    return tuple(found)
+
+
+def _assigns_within(steps: list[dis.Instruction]) -> bool:
+    """Whether a value is kept on the stack while it is stored, and not to be stored again."""
+    before = ""
+    for step, after in itertools.pairwise(steps):
+        again = f"{step.opname} {after.opname}".count("STORE_") > 1
+        if before == "COPY" and step.opname.startswith("STORE_") and not again:
+            return True
+        before = step.opname
+    return False
+
+
+def _on_paths(code: CodeType, steps: list[dis.Instruction]) -> Iterator[str]:
+    """Missing returns, and variables that are read where they may have no value."""
+    at = {step.offset: i for i, step in enumerate(steps)}
+    jumps = {*dis.hasjrel, *dis.hasjabs}
+    given = frozenset(code.co_varnames[: code.co_argcount]) | frozenset(code.co_freevars)
+    # Variables that have a value at an instruction, on every path to it.
+    reached: dict[int, frozenset[str]] = {}
+    waiting = [(0, given, False)]
+    found: dict[str, None] = {}
+    while waiting:
+        i, given, nothing = waiting.pop()
+        before = reached.get(i)
+        if before is not None and before <= given and not nothing:
+            continue
+        given = given if before is None else given & before
+        reached[i] = given
+        step = steps[i]
+        if step.opname == "RETURN_CONST":
+            nothing = step.argval is None
+        if step.opname.startswith("RETURN_") and nothing:
+            found["returns nothing, or None, on one of its paths"] = None
+        given, missing = _assigned(step, given)
+        found |= {f"reads {name!r} where it may have no value yet": None for name in missing}
+        nothing = step.opname == "LOAD_CONST" and step.argval is None
+        if step.opcode in jumps:
+            waiting.append((at[step.argval], given, False))
+        if not re.match(NO_WAY_ON, step.opname):
+            waiting.append((i + 1, given, nothing))
+    yield from found
+
+
+def _assigned(step: dis.Instruction, given: frozenset[str]) -> tuple[frozenset[str], list[str]]:
+    """Variables that have a value after an instruction, and those that it misses."""
+    variables = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+    missing = []
+    for action, name in zip(VARIABLE.findall(step.opname), variables, strict=False):
+        if action == "STORE":
+            given |= {name}
+        elif name not in given:
+            missing.append(name)
+    return given, missing

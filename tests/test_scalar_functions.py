@@ -1,0 +1,323 @@
+"""What scalar functions may be written in: the same on every engine, before anything runs."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from math import fmod
+
+import numpy as np
+import pytest
+from numba import njit
+
+import neurosim as ns
+from neurosim.engines.compile import adapted
+from neurosim.local import SYNAPSE
+from neurosim.local.language import MATH
+
+ENGINES = ["objects", "cpu", "emulator"]
+DATA = np.full((3, 1, 1), 0.5)
+
+
+def rule_with(**functions):
+    made = {name: staticmethod(function) for name, function in functions.items()}
+    return dataclass(frozen=True)(type("Mine", (ns.NP,), made))
+
+
+def simulator(engine="objects", **functions):
+    return ns.Simulator(ns.rnn(1, 3, 1, seed=1), rule_with(**functions)(1e-7), engine=engine)
+
+
+# ------------------------------------------------------------- what no engine takes
+
+
+def one_branch(noise, reward):
+    if noise > 0:
+        return reward * noise
+
+
+def explicit_none(noise, reward):
+    return reward * noise if noise > 0 else None
+
+
+# As it is where no test rewrites it.
+exec(
+    """def asserts(noise, reward):
+    assert noise > 0
+    return noise * reward
+
+def slope(a):
+    assert a
+    return a""",
+    globals(),
+)
+
+
+def raises(noise, reward):
+    if noise < -100:
+        raise ValueError(f"{noise} is too little")
+    return reward * noise
+
+
+def handles(noise, reward):
+    try:
+        return reward / noise
+    except ZeroDivisionError:
+        return 0.0
+
+
+def set_in_one_branch(noise, reward):
+    if noise > 100:
+        factor = 2.0
+    return factor * reward
+
+
+def set_in_a_loop(noise, reward):
+    while noise > 100:
+        factor, noise = 2.0, noise - 1
+    return factor * reward
+
+
+def asserting_helper(noise, reward):
+    return asserts(noise, reward)  # noqa: F821
+
+
+def inner_without_return(noise, reward):
+    def inner(value):
+        if value > 0:
+            return value
+
+    return reward * noise if inner(noise) == 0 else 0.0
+
+
+def inner_of_later(noise, reward):
+    def inner(value):
+        return later * value
+
+    later = 2.0
+    return inner(noise) * reward
+
+
+def walrus(noise, reward):
+    return (product := noise * reward) + product
+
+
+def recursive(noise, reward):
+    return reward if noise < 100 else recursive(noise - 1, reward)
+
+
+def keyword_only(value, *, factor=2.0):
+    return factor * value
+
+
+def deletes(noise, reward):
+    kept = noise
+    del noise
+    return kept * reward
+
+
+REFUSED = [
+    (one_branch, "returns nothing, or None, on one of its paths"),
+    (explicit_none, "returns nothing, or None, on one of its paths"),
+    (inner_without_return, "returns nothing, or None, on one of its paths"),
+    (globals()["asserts"], "raises an exception"),
+    (raises, "raises an exception"),
+    (asserting_helper, "calls asserts(), which raises an exception"),
+    (handles, "handles exceptions"),
+    (set_in_one_branch, "reads 'factor' where it may have no value yet"),
+    (set_in_a_loop, "reads 'factor' where it may have no value yet"),
+    (inner_of_later, "reads 'later' where it may have no value yet"),
+    (walrus, "assigns within an expression (:=)"),
+    (recursive, "calls itself"),
+    (
+        lambda noise, reward: keyword_only(noise, factor=reward),
+        "calls keyword_only(), which has arg",
+    ),
+    (
+        lambda noise, reward: keyword_only(noise) * reward,
+        "calls keyword_only(), which has arguments",
+    ),
+    (lambda noise, reward: max([noise, reward]), "makes a list, set or dictionary"),
+    (lambda noise, reward: max([v * noise for v in (reward,)]), "makes a list, set or dictionary"),
+    (lambda noise, reward: max(v for v in (noise, reward)), "is a generator or a coroutine"),
+    (lambda noise, reward: max(*(noise, reward)), "uses a * in a call or an assignment"),
+    (lambda noise, reward: float(f"{noise}") * reward, "makes text"),
+    (lambda noise, reward: math.cbrt(noise) * reward, "uses math.cbrt"),
+    (lambda noise, reward: fmod(noise, 1.0) * reward, "uses math.fmod"),
+    (lambda noise, reward: math.isclose(noise, 0.0) * reward, "uses math.isclose"),
+    (lambda noise, reward: math.fsum((noise, reward)), "uses math.fsum"),
+    (deletes, "deletes a variable"),
+]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("function", "what"), REFUSED)
+def test_a_function_that_may_give_no_number_is_refused_before_anything_runs(engine, function, what):
+    with pytest.raises(ns.InputError) as error:
+        simulator(engine, neuron=function)
+    assert str(error.value).startswith(f"Mine: {function.__name__}() {what}")
+    assert "must return a number on every path" in str(error.value)
+
+
+def test_so_are_those_of_neuron_models_and_of_decorrelation():
+    def activity(a, x):
+        return (a, x)
+
+    for name, function, says in (
+        ("activity", activity, r"Mine: activity\(\) = \(.*\) must be a number"),
+        ("slope", globals()["slope"], r"Mine: slope\(\) raises an exception"),
+    ):
+        model = type("Mine", (ns.Tanh,), {name: staticmethod(function)})
+        with pytest.raises(ns.InputError, match=says):
+            ns.rnn(1, 3, 1, neuron=model())
+
+    def synapse(pre, post):
+        if pre > 0:
+            return post
+
+    mine = type("Mine", (ns.Decorrelation,), {"synapse": staticmethod(synapse)})
+    with pytest.raises(ns.InputError, match=r"Mine: synapse\(\) returns nothing"):
+        ns.Simulator(ns.rnn(1, 3, 1, decorrelate=True), None, mine(1e-5))
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda noise, reward: "much" if noise > 1 else reward, "= 'much' must be a number"),
+        (lambda noise, reward: noise + "a" if reward < -1 else 0.0, r"cannot be called \(unsupp"),
+    ],
+)
+def test_more_than_one_point_is_tried(function, says):
+    with pytest.raises(ns.InputError, match=rf"Mine: <lambda>\(\) {says}"):
+        simulator(neuron=function)
+
+
+@pytest.mark.parametrize("engine", ["cpu", "emulator"])
+def test_what_a_compiler_alone_objects_to_is_one_sentence(engine):
+    function = lambda noise, reward: (1, 2.5)[int(noise > 0)] * reward  # noqa: E731
+    simulator("objects", neuron=function).run(DATA, DATA)
+    with pytest.raises(ns.InputError) as error:
+        simulator(engine, neuron=function)
+    said = str(error.value)
+    assert said.startswith("Mine: <lambda>() cannot be compiled (")
+    assert len(said) < 400
+    assert "\n" not in said
+
+
+def test_without_its_compiler_an_engine_says_so():
+    code = "import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1), engine='{}')"
+    for engine, fine in (("objects", True), ("cpu", False), ("emulator", False)):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(engine)],
+            env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode == 0) is fine
+        assert fine or f"engine = '{engine}' needs Numba's compiler" in done.stderr.splitlines()[-1]
+
+
+# ------------------------------------------------------ what every engine takes
+
+
+def of_a_helper(helper):
+    def neuron(noise, reward):
+        return helper(noise) * reward
+
+    return neuron
+
+
+def chained(noise, reward):
+    twice = again = 2 * noise
+    return reward * (twice + again if 0 < noise < 1 else twice)
+
+
+def every_branch(noise, reward):
+    if noise > 0:
+        sign = 1.0
+    elif noise < 0:
+        sign = -1.0
+    else:
+        sign = 0.0
+    return sign * reward
+
+
+def loops(noise, reward):
+    total = 0.0
+    for factor in (1.0, 0.5):
+        total += factor * noise
+    return total * reward
+
+
+def with_an_inner_function(noise, reward):
+    factor = 2.0
+
+    def inner(value):
+        return factor * value
+
+    return inner(noise) * reward
+
+
+COMPILED = njit(lambda value: 1.0 / value)  # by its own options it raises where value is 0
+
+TAKEN = [
+    of_a_helper(lambda value: 3.0 * value),
+    of_a_helper(math.tanh),
+    of_a_helper(COMPILED),
+    chained,
+    every_branch,
+    loops,
+    with_an_inner_function,
+    lambda noise, reward: (lambda value: 2 * value)(noise) * reward,
+    # Where Python has no number for it, there is one all the same.
+    lambda noise, reward: min(1.0 / (noise - noise), 5.0) * reward,
+    lambda noise, reward: max(math.log(noise - noise), -5.0) * reward,
+    lambda noise, reward: min(math.exp(1e4 + noise), 5.0) * reward,
+    lambda noise, reward: min(COMPILED(noise - noise), 5.0) * reward,
+]
+
+
+# The emulator compiles for a second and a half where the others take none.
+@pytest.mark.parametrize(
+    ("function", "engine"),
+    [(f, "cpu") for f in TAKEN] + [(f, "emulator") for f in (TAKEN[0], TAKEN[2], TAKEN[-1])],
+)
+def test_engines_agree_on_what_they_take(function, engine):
+    weights = []
+    for name in ("objects", engine):
+        sim = simulator(name, neuron=function)
+        sim.run(DATA, -DATA)
+        weights.append(sim.weights["R"])
+    assert not np.array_equal(weights[0], sim.network.initial_weights()["R"])
+    np.testing.assert_allclose(*weights, rtol=1e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda noise, reward: reward / (noise - noise),
+        lambda noise, reward: (-1.0 - abs(noise)) ** 0.5 * reward,
+        lambda noise, reward: math.sqrt(-1.0 - abs(noise)) * reward,
+    ],
+)
+def test_where_there_is_no_number_every_engine_diverges(engine, function):
+    with pytest.raises(ns.DivergenceError) as error:
+        simulator(engine, neuron=function).run(DATA, -DATA)
+    assert error.value.step == 1
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_compilers_have_all_of_math_that_is_offered(exact):
+    given = dict.fromkeys(MATH, "(pre)") | {"acosh": "(signal)", "ldexp": "(pre, int(signal))"}
+    given |= dict.fromkeys(("atan2", "copysign", "hypot", "pow"), "(pre, signal)")
+    given |= dict.fromkeys(("e", "inf", "nan", "pi", "tau"), " - 1.0 == signal")
+    terms = [f"{k} * math.{name}{given[name]}" for k, name in enumerate(sorted(MATH), 1)]
+    plain = eval(f"lambda pre, signal: {' + '.join(terms)}", {"math": math})
+    inner = adapted(plain, SYNAPSE, "Mine", exact)
+    compiled = njit(lambda pre, signal: inner(pre, signal, 0.0, 0.0))
+    made = compiled(np.float32(0.5), np.float32(2.0))
+    np.testing.assert_allclose(made, plain(0.5, 2.0), rtol=1e-5)
