@@ -21,7 +21,7 @@ class InputError(NeurosimError, ValueError):
 
 
 class BusyError(NeurosimError, RuntimeError):
-    """Another process is at work on the same folder."""
+    """Another process is at work on the same folder, or another call on the same simulator."""
 
 
 class CheckpointError(NeurosimError, ValueError):

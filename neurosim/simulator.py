@@ -6,7 +6,7 @@ import logging
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from neurosim import checkpoint, describe
 from neurosim.checks import check_decorrelation, check_rule, check_threads, finite_array, matching
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
 from neurosim.errors import CheckpointError, InputError, is_count, nearest, require
+from neurosim.exclusive import Exclusive
 from neurosim.network import Network, Weights
 from neurosim.record import Probe, Record, Sampler
 from neurosim.substrate import Substrate
 
+_HELD = ("_plan", "_engine", "_step", "_reason", "_turns")  # by a simulator; a subclass has more
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop
 logger = logging.getLogger("neurosim")
 
@@ -94,6 +96,7 @@ class Simulator:
         if self._plan.chip.programs:
             self._engine.program(initial)
         self._step = 0
+        self._turns = Exclusive("Simulator")
 
     # ------------------------------------------------------------- description
 
@@ -172,17 +175,19 @@ class Simulator:
         Assign a dict with some or all of them to overwrite them. What is then stored is what
         the chip can store: on its levels, below its full scale, and where nothing is stuck.
         """
-        return self._engine.weights()
+        with self._turns.reading():
+            return self._engine.weights()
 
     @weights.setter
     def weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        there, given = self._engine.weights(), {}
+        there, given = self.weights, {}
         for name, values in weights.items():
             if name not in there:
                 known = nearest(name, there)
                 raise InputError(f"Simulator: weights[{name!r}] does not exist; {known}")
             given[name] = finite_array(values, f"weights[{name!r}]", there[name].shape)
-        self._engine.program(given)
+        with self._turns.alone("weights"):
+            self._engine.program(given)
 
     # --------------------------------------------------------------------- time
 
@@ -230,9 +235,10 @@ class Simulator:
             raise InputError(
                 "Simulator: learn = True needs a rule or a decorrelation; neither was given"
             )
-        return self._run(
-            self._engine, inputs, targets, learn, probes, outputs, reset, progress, self._count
-        )
+        with self._turns.alone("run"):
+            return self._run(
+                self._engine, inputs, targets, learn, probes, outputs, reset, progress, self._count
+            )
 
     def evaluate(
         self,
@@ -264,9 +270,10 @@ class Simulator:
         """
         given = finite_array(inputs, "inputs", (None, None, self.network.inputs.size))
         plan = self._plan.without_learning(given.shape[1], noise)
-        engine = type(self._engine)(plan, self._engine.weights(), self.threads)
-        engine.set_ages(self._engine.ages())
-        return self._run(engine, given, targets, False, probes, True, True, None, None)
+        with self._turns.reading():
+            engine = type(self._engine)(plan, self._engine.weights(), self.threads)
+            engine.set_ages(self._engine.ages())
+            return self._run(engine, given, targets, False, probes, True, True, None, None)
 
     def _count(self, steps: int) -> None:
         self._step += steps
@@ -289,8 +296,8 @@ class Simulator:
         try:
             for stop in sorted({*sampler.stops, *self._stretches(engine, progress.steps)}):
                 progress.start, progress.stop = done, stop + 1
+                done = stop + 1  # counted before: what an interruption ends has drawn its noise
                 engine.advance(progress)
-                done = stop + 1
                 sampler.look(engine, stop)
                 if report is not None:
                     report(done)
@@ -374,8 +381,10 @@ class Simulator:
         StorageError
             If the file cannot be written.
         """
-        arrays = {f"weights/{name}": w for name, w in self._engine.weights().items()}
-        arrays |= {f"state/{name}": values for name, values in self._engine.state().items()}
+        with self._turns.alone("save"):
+            weights, state = self._engine.weights(), self._engine.state()
+        arrays = {f"weights/{name}": w for name, w in weights.items()}
+        arrays |= {f"state/{name}": values for name, values in state.items()}
         description = {
             "kind": "simulator",
             "network": describe.network(self.network),
@@ -439,10 +448,36 @@ class Simulator:
                 threads=threads,
             )
             sim._reason = reason
-            sim._engine.set_weights(matching(arrays, "weights/", sim._engine.weights()))
-            sim._engine.set_state(matching(arrays, "state/", sim._engine.state()))
-            sim._step = operator.index(saved["step"])
+            weights = matching(arrays, "weights/", sim._engine.weights())
+            state = matching(arrays, "state/", sim._engine.state())
+            sim._go_on_from(weights, state, operator.index(saved["step"]))
         return sim
+
+    def _go_on_from(self, weights: Weights, state: dict[str, Any], step: int) -> None:
+        self._engine.set_weights(weights)
+        self._engine.set_state(state)
+        self._step = step
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what `save` writes, as objects; memory and machine code belong to this process."""
+        plan = self._plan
+        with self._turns.alone("pickle"):
+            state = {"weights": self._engine.weights(), "state": self._engine.state()}
+            return state | {
+                "arguments": (
+                    *(plan.network, plan.rule, plan.decorrelation, plan.substrate, plan.batch),
+                    *(self.engine, plan.seed, self.threads),
+                ),
+                "step": self._step,
+                "reason": self._reason,
+                "own": {name: value for name, value in vars(self).items() if name not in _HELD},
+            }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        Simulator.__init__(self, *state["arguments"])
+        self._go_on_from(state["weights"], state["state"], state["step"])
+        self._reason = state["reason"]
+        vars(self).update(state["own"])
 
 
 def side_by_side(
@@ -495,6 +530,20 @@ def side_by_side(
             raise InputError(
                 "Simulator: learn = True needs a rule or a decorrelation; neither was given"
             )
+    with ExitStack() as turns:
+        for sim in sorted(sims, key=id):  # in one order, lest two calls wait for each other
+            turns.enter_context(sim._turns.alone("side_by_side"))
+        return _side_by_side(sims, inputs, targets, learn, outputs, reset)
+
+
+def _side_by_side(
+    sims: list[Simulator],
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    learn: bool,
+    outputs: bool,
+    reset: bool,
+) -> list[Record]:
     given = zip(sims, np.asarray(inputs), np.asarray(targets), strict=True)
     prepared = [sim._prepare(sim._engine, u, y, learn, (), outputs) for sim, u, y in given]
     make = type(sims[0]._engine)
@@ -506,8 +555,8 @@ def side_by_side(
         for stop in sorted(sims[0]._stretches(sims[0]._engine, stretches[0].steps)):
             for progress in stretches:
                 progress.start, progress.stop = done, stop + 1
+            done = stop + 1  # counted before: what an interruption ends has drawn its noise
             make.advance_all([sim._engine for sim in sims], stretches)
-            done = stop + 1
     finally:
         for sim in sims:
             sim._count(done)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,18 +51,13 @@ class CpuEngine(Engine):
                 self._memory,
             )
         )
+        # Not a method of its own: what an engine holds must not hold the engine.
+        self._panels = partial(_panels, plan, self._at, self._memory.weights)
         self._silicon = Silicon(plan, self._memory, self._populations, self._panels)
-        self._helpers = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self._helpers: ThreadPoolExecutor | None = None
+        self._process = 0  # in which there are these helpers: a fork has none of them
         self._helping: list[Future[Any]] = []
         self.set_weights(weights)
-
-    def _panels(self, name: str, values: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """View of a weight matrix, or of `values` that lie like weights, as they lie: in panels."""
-        n_post, _ = self.plan.network.shape(name)
-        shape = (panels(n_post), columns(self.plan, name), WIDTH)
-        start = self._at[name]
-        everything = self._memory.weights if values is None else values
-        return everything[start : start + int(np.prod(shape))].reshape(shape)
 
     def _matrix(self, name: str, values: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Copy of the same, row by row and without padding."""
@@ -218,6 +216,13 @@ class CpuEngine(Engine):
         if self._memory.due[: Due.OVER].any():
             self._call(_nothing(self.plan), settle=True)
 
+    def _team(self) -> ThreadPoolExecutor:
+        """Threads that help, made when they are first needed in a process."""
+        if self._helpers is None or self._process != os.getpid():
+            self._helpers = ThreadPoolExecutor(self.threads - 1)
+            self._process, self._helping = os.getpid(), []
+        return self._helpers
+
     def _call(self, progress: Progress, settle: bool) -> int:
         given: tuple[Any, ...] = (
             self._system,
@@ -238,13 +243,14 @@ class CpuEngine(Engine):
         )
         board = self._memory.board
         board[team.FAILED] = 0
-        if self._helpers is None:
+        if self.threads == 1:
             return int(advance(*given, 0, _YIELD))
+        helpers = self._team()
         wait(self._helping)  # for those of a call that Ctrl-C cut short
         board[team.TICKET] = 0
         try:
             self._helping = [
-                self._helpers.submit(lambda me=me: advance(*given, me, _YIELD))  # type: ignore[misc]
+                helpers.submit(lambda me=me: advance(*given, me, _YIELD))  # type: ignore[misc]
                 for me in range(1, self.threads)
             ]
             diverged = int(advance(*given, 0, _YIELD))
@@ -252,6 +258,20 @@ class CpuEngine(Engine):
             board[team.TICKET] = team.STOP
         wait(self._helping)
         return diverged
+
+
+def _panels(
+    plan: Plan,
+    at: Mapping[str, int],
+    weights: NDArray[np.float32],
+    name: str,
+    values: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """View of a weight matrix, or of `values` that lie like weights, as they lie: in panels."""
+    n_post, _ = plan.network.shape(name)
+    shape = (panels(n_post), columns(plan, name), WIDTH)
+    everything = weights if values is None else values
+    return everything[at[name] : at[name] + int(np.prod(shape))].reshape(shape)
 
 
 def _nothing(plan: Plan) -> Progress:

@@ -73,6 +73,12 @@ class Engine(ABC):
     @abstractmethod
     def __init__(self, plan: Plan, weights: Weights, threads: int = 1) -> None: ...
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} holds addresses of this process and cannot be pickled; pickle "
+            f"its Simulator"
+        )
+
     @property
     def speed(self) -> float:
         """How many times as much it may do as a core before it looks at the world outside."""
