@@ -247,6 +247,6 @@ def _why_not(function: Any, count: int) -> str:
     except NumbaError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         says = [line for line in lines if line and not line.startswith("Failed in")]
-        return says[0][:200] if says else "for no reason that it gives"
+        return " ".join(says[:2] if says[0].endswith(":") else says[:1])[:200]
     (made,) = (result.signature.return_type for result in function.overloads.values())
     return "" if isinstance(made, types.Number | types.Boolean) else f"it returns a {made}"

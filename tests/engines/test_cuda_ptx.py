@@ -22,6 +22,7 @@ import pytest
 from fake_cupy import Machine
 from test_agreement import Branching, BranchingOutlets
 from test_agreement_on_chips import ALL
+from test_scalar_functions import all_of_math, rule_with
 
 import neurosim as ns
 from neurosim import noise
@@ -564,3 +565,9 @@ def test_functions_of_python_are_found_where_they_are_used():
     """A function compiled for the CPU is compiled anew for a GPU, from the same text."""
     function = compiled(Uncompilable.reward, exact=True)
     assert some(alone(function, F32, F32), "div")
+
+
+def test_the_compiler_for_gpus_has_all_of_math_that_is_offered():
+    plan = plan_of(rule_with(neuron=all_of_math("noise", "reward"))(1e-3), hidden=3)
+    layout = Layout(plan, Launch(1, THREADS))
+    assert kernel.NAME in kernel.compile_ptx(program(layout), layout, HOPPER)

@@ -195,6 +195,8 @@ def test_a_run_that_never_begins_lets_its_helpers_go(monkeypatch):
             sim._engine._helpers.submit(int).result(timeout=10)
     finally:
         sim._engine._memory.board[team.TICKET] = team.STOP
+    assert sim.step == STEPS  # what may have been drawn is not drawn again
+    sim._step = 0
     loss = build("NP").run(INPUTS, TARGETS).loss
     np.testing.assert_array_equal(sim.run(INPUTS, TARGETS).loss, loss)
 

@@ -310,13 +310,18 @@ def test_where_there_is_no_number_every_engine_diverges(engine, function):
     assert error.value.step == 1
 
 
+def all_of_math(a, b):
+    """A scalar function of two numbers between which all of `math` that is offered is used."""
+    given = dict.fromkeys(MATH, f"({a})") | {"acosh": f"({b})", "ldexp": f"({a}, int({b}))"}
+    given |= dict.fromkeys(("atan2", "copysign", "hypot", "pow"), f"({a}, {b})")
+    given |= dict.fromkeys(("e", "inf", "nan", "pi", "tau"), f" - 1.0 == {b}")
+    terms = [f"{k} * math.{name}{given[name]}" for k, name in enumerate(sorted(MATH), 1)]
+    return eval(f"lambda {a}, {b}: {' + '.join(terms)}", {"math": math})
+
+
 @pytest.mark.parametrize("exact", [False, True])
 def test_compilers_have_all_of_math_that_is_offered(exact):
-    given = dict.fromkeys(MATH, "(pre)") | {"acosh": "(signal)", "ldexp": "(pre, int(signal))"}
-    given |= dict.fromkeys(("atan2", "copysign", "hypot", "pow"), "(pre, signal)")
-    given |= dict.fromkeys(("e", "inf", "nan", "pi", "tau"), " - 1.0 == signal")
-    terms = [f"{k} * math.{name}{given[name]}" for k, name in enumerate(sorted(MATH), 1)]
-    plain = eval(f"lambda pre, signal: {' + '.join(terms)}", {"math": math})
+    plain = all_of_math("pre", "signal")
     inner = adapted(plain, SYNAPSE, "Mine", exact)
     compiled = njit(lambda pre, signal: inner(pre, signal, 0.0, 0.0))
     made = compiled(np.float32(0.5), np.float32(2.0))
