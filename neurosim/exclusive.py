@@ -29,7 +29,7 @@ class Exclusive:
         self._lock = threading.RLock()
         self._thread: int | None = None  # at work
         self._doing = ""
-        self._cut = ""  # what a fork cut short
+        self._cut = ""  # call that a fork cut short
         _ALL.add(self)
 
     @contextmanager

@@ -296,7 +296,7 @@ class Simulator:
         try:
             for stop in sorted({*sampler.stops, *self._stretches(engine, progress.steps)}):
                 progress.start, progress.stop = done, stop + 1
-                done = stop + 1  # counted before: what an interruption ends has drawn its noise
+                done = stop + 1  # before the call: an interrupted stretch has drawn its noise
                 engine.advance(progress)
                 sampler.look(engine, stop)
                 if report is not None:
@@ -555,7 +555,7 @@ def _side_by_side(
         for stop in sorted(sims[0]._stretches(sims[0]._engine, stretches[0].steps)):
             for progress in stretches:
                 progress.start, progress.stop = done, stop + 1
-            done = stop + 1  # counted before: what an interruption ends has drawn its noise
+            done = stop + 1  # before the call: an interrupted stretch has drawn its noise
             make.advance_all([sim._engine for sim in sims], stretches)
     finally:
         for sim in sims:

@@ -193,8 +193,8 @@ def _calling(propagates: bool) -> Any:
                 else:
                     wanted = types.float32 if isinstance(kind, types.Float) else types.int64
                     values.append(context.cast(builder, value, kind, wanted))
-            # As Numba calls: first come places for a result, of which there is none, and for
-            # what an exception says.
+            # As Numba calls: first come places for a result, of which there is none, and for the
+            # text of an exception.
             places = [ir.IntType(8).as_pointer().as_pointer()] * 2
             nowhere = [cgutils.alloca_once(builder, place.pointee) for place in places]
             kinds = [*places, *(value.type for value in values)]
@@ -213,8 +213,8 @@ def _calling(propagates: bool) -> Any:
     return call
 
 
-# Call a kernel; of an array it gets the address of the first number. An exception in a kernel is
-# one in what invokes it; what attempts it gets the kernel's status, 0 if there was none.
+# Call a kernel; of an array it gets the address of the first number. `invoke` passes an exception
+# in the kernel on to its caller, `attempt` returns the kernel's status, 0 without an exception.
 invoke, attempt = _calling(propagates=True), _calling(propagates=False)
 
 
@@ -241,7 +241,7 @@ def compiling(plan: Plan) -> Iterator[None]:
 
 
 def _why_not(function: Any, count: int) -> str:
-    """What a compiler has against a function of `count` numbers; nothing, if it has nothing."""
+    """Give the compiler's objection to a function of `count` numbers; empty without one."""
     try:
         function.compile((types.float32,) * count)
     except NumbaError as error:

@@ -16,7 +16,7 @@ import numpy as np
 
 from neurosim.local.language import copied, uncompiled
 
-# What NumPy calls the functions of `math` that are not defined for, or overflow with, some numbers.
+# NumPy's functions for those of `math` that are undefined for some numbers, or overflow.
 DEFINED: dict[Callable[..., Any], Any] = {
     math.acos: np.arccos,
     math.acosh: np.arccosh,

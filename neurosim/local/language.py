@@ -1,4 +1,4 @@
-"""The part of Python in which scalar functions are written: what every engine can run.
+"""The part of Python in which scalar functions are written, which every engine can run.
 
 An interpreter meets a missing return or an `assert` when it gets there; a compiled loop has no way
 to stop and would go on with the numbers of the step before. So both are found by reading a
@@ -19,14 +19,14 @@ from typing import Any
 
 from neurosim.errors import InputError, require
 
-# What compilers for the CPU and for GPUs have of `math`.
+# Names of `math` that the compilers for CPUs and for GPUs have.
 MATH = frozenset(
     {"acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh"}
     | {"degrees", "e", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "gamma", "hypot"}
     | {"inf", "isfinite", "isinf", "isnan", "ldexp", "lgamma", "log", "log10", "log1p", "log2"}
     | {"nan", "pi", "pow", "radians", "sin", "sinh", "sqrt", "tan", "tanh", "tau", "trunc"}
 )
-# What instructions of these names do, most telling first.
+# Unsupported features by the names of their instructions, most telling first.
 UNKNOWN = {
     "RAISE_": "raises an exception",
     "PUSH_EXC_INFO": "handles exceptions",
@@ -87,18 +87,17 @@ def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> No
         require(isinstance(made, Number), owner, f"{function.__name__}()", made, allowed)
 
 
-def helpers(function: FunctionType) -> dict[str, FunctionType]:
-    """Python functions that a function calls, by the names it has for them."""
+def outside(function: FunctionType) -> dict[str, Any]:
+    """Find the values that a function takes from its module or closure, by their names."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     known = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
-    found = {name: uncompiled(known[name]) for name in names(function.__code__) if name in known}
-    return {name: value for name, value in found.items() if isinstance(value, FunctionType)}
+    return {name: known[name] for name in names(function.__code__) if name in known}
 
 
 def copied(
     function: Any, instead: Callable[[Any], Any], builtins: Mapping[str, Any] = MappingProxyType({})
 ) -> FunctionType:
-    """Copy a function, with `instead(value)` for every value that it uses from elsewhere.
+    """Copy a function, with `instead(value)` for every value that it takes from elsewhere.
 
     Parameters
     ----------
@@ -106,23 +105,22 @@ def copied(
         Python function, or a compiled one.
     instead : callable
     builtins : mapping of str to value
-        What names stand for that its module does not define.
+        Values of names that its module does not define.
     """
     function = uncompiled(function)
-    known = {**builtins, **function.__globals__}
-    used = {name: instead(known[name]) for name in names(function.__code__) if name in known}
+    code, known = function.__code__, {**builtins, **function.__globals__}
+    known |= {name: instead(known[name]) for name in names(code) if name in known}
     cells = tuple(CellType(instead(cell.cell_contents)) for cell in function.__closure__ or ())
-    name, defaults = function.__name__, function.__defaults__
-    return FunctionType(function.__code__, known | used, name, defaults, cells)
+    return FunctionType(code, known, function.__name__, function.__defaults__, cells)
 
 
 def uncompiled(function: Any) -> Any:
-    """The Python function of which a compiled one was made; any other as it is."""
+    """Give the Python function of which a compiled one was made; any other as it is."""
     return getattr(function, "py_func", function)
 
 
 def names(code: CodeType) -> list[str]:
-    """Names that code looks up elsewhere, those of functions inside it included."""
+    """List names that code looks up elsewhere, those of functions inside it included."""
     found = [*code.co_names, *code.co_freevars]
     for inner in inside(code):
         found += names(inner)
@@ -130,14 +128,14 @@ def names(code: CodeType) -> list[str]:
 
 
 def inside(code: CodeType) -> list[CodeType]:
-    """Code of the functions that are defined within a function."""
+    """List the code of functions that are defined within a function."""
     return [value for value in code.co_consts if isinstance(value, CodeType)]
 
 
 def _faults(function: Any, callers: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
-    """What is not supported in a function and in those it calls, each with the function's name."""
+    """List unsupported features of a function and of those it calls, by function name."""
     function = uncompiled(function)
-    if not isinstance(function, FunctionType):  # a built-in function of numbers
+    if not isinstance(function, FunctionType):  # a number, or a built-in function of numbers
         return
     name, code = function.__name__, function.__code__
     if function in callers:
@@ -147,27 +145,26 @@ def _faults(function: Any, callers: tuple[Any, ...]) -> Iterator[tuple[str, str]
         yield name, "has arguments by keyword only, or any number of them"
     yield from ((name, what) for what in _of_code(code))
     yield from ((name, f"uses math.{what}") for what in _of_math(function))
-    for helper in helpers(function).values():
-        yield from _faults(helper, (*callers, function))
+    for value in outside(function).values():
+        yield from _faults(value, (*callers, function))
 
 
 def _of_math(function: FunctionType) -> Iterator[str]:
-    """Names of what a function uses of `math` that no compiler has."""
-    used = names(function.__code__)
-    known = {name: function.__globals__.get(name) for name in used}
+    """List names of `math` that a function uses and a compiler lacks."""
+    used, known = names(function.__code__), outside(function)
     # The module, or the name under which it is imported inside.
     whole = "math" in used or any(value is math for value in known.values())
     for name in used:
-        if whole and known[name] is None and hasattr(math, name) and name not in MATH:
-            yield name
-        alone = known[name]
+        if whole and name not in known and hasattr(math, name):
+            yield from {name} - MATH
+        alone = known.get(name)
         if isinstance(alone, BuiltinFunctionType) and alone.__module__ == "math":
             yield from {alone.__name__} - MATH
 
 
 @cache
 def _of_code(code: CodeType) -> tuple[str, ...]:
-    """What is not supported in the code of a function and of those inside it."""
+    """List unsupported features in the code of a function and of those inside it."""
     steps = list(dis.get_instructions(code))
     found = [
         what for begins, what in UNKNOWN.items() if any(re.match(begins, s.opname) for s in steps)
@@ -191,7 +188,7 @@ def _assigns_within(steps: list[dis.Instruction]) -> bool:
 
 
 def _on_paths(code: CodeType, steps: list[dis.Instruction]) -> Iterator[str]:
-    """Missing returns, and variables that are read where they may have no value."""
+    """Find missing returns, and variables that are read where they may have no value."""
     at = {step.offset: i for i, step in enumerate(steps)}
     jumps = {*dis.hasjrel, *dis.hasjabs}
     given = frozenset(code.co_varnames[: code.co_argcount]) | frozenset(code.co_freevars)
@@ -222,7 +219,7 @@ def _on_paths(code: CodeType, steps: list[dis.Instruction]) -> Iterator[str]:
 
 
 def _assigned(step: dis.Instruction, given: frozenset[str]) -> tuple[frozenset[str], list[str]]:
-    """Variables that have a value after an instruction, and those that it misses."""
+    """Tell which variables have a value after an instruction, and which of its own have none."""
     variables = step.argval if isinstance(step.argval, tuple) else (step.argval,)
     missing = []
     for action, name in zip(VARIABLE.findall(step.opname), variables, strict=False):

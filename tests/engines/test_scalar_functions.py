@@ -119,6 +119,13 @@ def deletes(noise, reward):
     return kept * reward
 
 
+def of_a_helper(helper):
+    def neuron(noise, reward):
+        return helper(noise) * reward
+
+    return neuron
+
+
 REFUSED = [
     (one_branch, "returns nothing, or None, on one of its paths"),
     (explicit_none, "returns nothing, or None, on one of its paths"),
@@ -149,6 +156,8 @@ REFUSED = [
     (lambda noise, reward: fmod(noise, 1.0) * reward, "uses math.fmod"),
     (lambda noise, reward: math.isclose(noise, 0.0) * reward, "uses math.isclose"),
     (lambda noise, reward: math.fsum((noise, reward)), "uses math.fsum"),
+    (of_a_helper(math.cbrt), "uses math.cbrt"),
+    (of_a_helper(lambda value: math.fmod(value, 1.0)), "calls <lambda>(), which uses math.fmod"),
     (deletes, "deletes a variable"),
 ]
 
@@ -221,13 +230,6 @@ def test_without_its_compiler_an_engine_says_so():
 
 
 # ------------------------------------------------------ what every engine takes
-
-
-def of_a_helper(helper):
-    def neuron(noise, reward):
-        return helper(noise) * reward
-
-    return neuron
 
 
 def chained(noise, reward):
