@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim.frozen import freeze
 from neurosim.local import ACTIVITY, arguments, scalar
 from neurosim.neurons import Linear, One, Tanh
 
@@ -47,6 +48,7 @@ class Population:
     decorrelation: str | None = None
 
     def __post_init__(self) -> None:
+        freeze(self)
         owner = f"Population {self.name!r}"
         require(_is_name(self.name), "Population", "name", self.name, "a non-empty string")
         require(is_count(self.size) and self.size >= 1, owner, "size", self.size, "an int >= 1")
@@ -96,6 +98,7 @@ class Projection:
     initial: str = "xavier"
 
     def __post_init__(self) -> None:
+        freeze(self)
         owner = f"Projection {self.name!r}"
         require(_is_name(self.name), "Projection", "name", self.name, "a non-empty string")
         require(is_count(self.delay) and self.delay in (0, 1), owner, "delay", self.delay, "0 or 1")
@@ -131,6 +134,7 @@ class Network:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        freeze(self)
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
         for field, kind in (("populations", Population), ("projections", Projection)):

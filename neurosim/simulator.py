@@ -16,12 +16,19 @@ from neurosim import checkpoint, describe
 from neurosim.checks import check_decorrelation, check_rule, check_threads, finite_array, matching
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
 from neurosim.errors import CheckpointError, InputError, is_count, nearest, require
+from neurosim.frozen import Frozen
 from neurosim.network import Network, Weights
 from neurosim.record import Probe, Record, Sampler
 from neurosim.substrate import Substrate
 
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop
 logger = logging.getLogger("neurosim")
+
+
+class Copies(Frozen[str, NDArray[np.float32]]):
+    """Weight matrices by name, to be read."""
+
+    instead = "it is a copy; to overwrite weights assign a dict: sim.weights = {name: matrix}"
 
 
 class Simulator:
@@ -86,6 +93,10 @@ class Simulator:
         require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
         check_rule(rule)
         check_decorrelation(decorrelation, network)
+        # What is simulated is what a checkpoint would give back, and shares nothing with the caller.
+        network, rule = describe.kept_network(network), describe.kept("rule", rule)
+        decorrelation = describe.kept("decorrelation", decorrelation)
+        substrate = describe.kept("substrate", substrate)
         chosen, self._reason = _chosen(engine, rule, threads)
         self._plan = Plan(network, rule, decorrelation, substrate, int(batch), int(seed))
         make = find(chosen, rule)
@@ -167,12 +178,16 @@ class Simulator:
 
     @property
     def weights(self) -> Weights:
-        """Copies of all weight matrices, float32, ``w[post, pre]``.
+        """Read-only copies of all weight matrices, float32, ``w[post, pre]``.
 
-        Assign a dict with some or all of them to overwrite them. What is then stored is what
-        the chip can store: on its levels, below its full scale, and where nothing is stuck.
+        Assign a dict with some or all of them to overwrite them, for example
+        ``sim.weights = {"A": 2 * sim.weights["A"]}``. What is then stored is what the chip can
+        store: on its levels, below its full scale, and where nothing is stuck.
         """
-        return self._engine.weights()
+        copies = Copies(self._engine.weights())
+        for matrix in copies.values():
+            matrix.flags.writeable = False
+        return copies
 
     @weights.setter
     def weights(self, weights: Mapping[str, ArrayLike]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from neurosim.bptt.gradient import check_reach
 from neurosim.bptt.optimisers import check_optimiser
 from neurosim.errors import InputError, is_number, require
+from neurosim.frozen import freeze
 
 SCHEDULES = ("online", "chunk", "sequence")
 
@@ -69,6 +70,7 @@ class BPTT:
     passes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        freeze(self)
         owner = type(self).__name__
         _check_rate(owner, self.learning_rate)
         check_reach(owner, self.truncate, self.chunk)

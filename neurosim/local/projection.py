@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from neurosim.errors import is_number, require
+from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import FEEDBACK, NEURON, REWARD, TRACE, TRACED
 
@@ -66,6 +67,7 @@ class ProjectionRule(LearningRule):
         return tuple(found)
 
     def __post_init__(self) -> None:
+        freeze(self)
         owner = type(self).__name__
         check_rate(owner, self.learning_rate)
         choice = self.optimiser

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim.frozen import Frozen, freeze
 
 ROUNDINGS = ("nearest", "stochastic", "stochastic_shared")
 FITTED = "fitted"
@@ -179,6 +180,7 @@ class Substrate:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        freeze(self)
         for name in AMOUNTS:
             self._check(name, lambda v: is_number(v) and v >= 0, "a finite number >= 0")
         for name in CHANCES:
@@ -215,7 +217,6 @@ class Substrate:
             for name, value in self.w_max.items():
                 fine = is_number(value) and value > 0
                 require(fine, "Substrate", f"w_max[{name!r}]", value, "a finite number > 0")
-            object.__setattr__(self, "w_max", dict(self.w_max))
         elif isinstance(self.w_max, str):
             allowed = "None, a number > 0, one for each matrix by name, or 'fitted'"
             require(self.w_max == FITTED, "Substrate", "w_max", self.w_max, allowed)
@@ -225,7 +226,7 @@ class Substrate:
 
     def _check_drift(self) -> None:
         given, allowed = self.drift_nu, "a finite number >= 0, or two of them, low and high"
-        if isinstance(given, list | tuple):
+        if isinstance(given, tuple):
             fine = len(given) == 2 and all(is_number(v) and v >= 0 for v in given)
             fine = fine and given[0] <= given[1]
             require(fine, "Substrate", "drift_nu", given, allowed)
@@ -257,11 +258,11 @@ class Substrate:
         """The fields that are not ideal, by name."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         usual = {f.name: f.default for f in fields(self)}
-        return {
-            name: value
+        return Frozen(
+            (name, value)
             for name, value in given.items()
             if value != usual[name] and (value or (name == "stuck_at" and value is not None))
-        }
+        )
 
     def without_noise(self) -> Substrate:
         """The same chip with all that is dynamic and meets a network that does not learn off.
