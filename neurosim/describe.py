@@ -105,7 +105,7 @@ def kept(what: str, value: Any) -> Any:
     try:
         made = to_thing(json.loads(text(thing(value))), [cls])
         then, now = _state(value), _state(made)
-        differ = [name for name in {**then, **now} if not _same(then.get(name, MISSING), now.get(name, MISSING))]
+        differ = [n for n in then | now if not _same(then.get(n, MISSING), now.get(n, MISSING))]
         if not differ:
             return value if cls in BUILT_IN.values() else made
         why = f"{differ[0]} is {now.get(differ[0], 'missing')!r} when it is read back"

@@ -66,6 +66,6 @@ def frozen(value: Any) -> Any:
 
 
 def freeze(owner: Any) -> None:
-    """Make every field of a frozen dataclass `frozen`, as its ``__post_init__`` begins."""
+    """Make every field of a frozen dataclass `frozen`, as its ``__post_init__`` ends."""
     for field in fields(owner):
         object.__setattr__(owner, field.name, frozen(getattr(owner, field.name)))

@@ -48,7 +48,6 @@ class Population:
     decorrelation: str | None = None
 
     def __post_init__(self) -> None:
-        freeze(self)
         owner = f"Population {self.name!r}"
         require(_is_name(self.name), "Population", "name", self.name, "a non-empty string")
         require(is_count(self.size) and self.size >= 1, owner, "size", self.size, "an int >= 1")
@@ -62,6 +61,7 @@ class Population:
             fine = _is_name(self.decorrelation) and self.neuron is not None
             allowed = "None, or a matrix's name on a population that has a neuron model"
             require(fine, owner, "decorrelation", self.decorrelation, allowed)
+        freeze(self)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,6 @@ class Projection:
     initial: str = "xavier"
 
     def __post_init__(self) -> None:
-        freeze(self)
         owner = f"Projection {self.name!r}"
         require(_is_name(self.name), "Projection", "name", self.name, "a non-empty string")
         require(is_count(self.delay) and self.delay in (0, 1), owner, "delay", self.delay, "0 or 1")
@@ -106,6 +105,7 @@ class Projection:
         require(fine, owner, "gain", self.gain, "a finite number >= 0")
         fine = self.initial in ("xavier", "orthogonal")
         require(fine, owner, "initial", self.initial, "'xavier' or 'orthogonal'")
+        freeze(self)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,6 @@ class Network:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        freeze(self)
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
         for field, kind in (("populations", Population), ("projections", Projection)):
@@ -171,6 +170,7 @@ class Network:
             forward = projection.delay == 1 or order[projection.pre] < order[projection.post]
             allowed = f"a population before {projection.post!r}, or delay = 1"
             require(forward, owner, "pre", projection.pre, allowed)
+        freeze(self)
 
     @property
     def inputs(self) -> Population:

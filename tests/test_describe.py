@@ -292,7 +292,7 @@ class Sine(Cosine):
 
 
 def test_neuron_models_are_compared_and_copied_too(tmp_path):
-    with pytest.raises(ns.InputError, match="neuron of population 'hidden' = .*attribute 'rate'"):
+    with pytest.raises(ns.InputError, match=r"neuron of population 'hidden' = .*attribute 'rate'"):
         ns.Simulator(ns.rnn(1, 3, 1, neuron=Cosine()), engine="objects")
     model = Sine(tau=2.0)
     sim = ns.Simulator(ns.rnn(1, 3, 1, neuron=model), engine="objects")
@@ -327,7 +327,7 @@ def test_a_network_of_derived_classes_is_refused(part):
         (Population("in", 1), kinds["population"]("out", 1, ns.Linear())),
         (kinds["projection"]("A", "in", "out"),),
     )
-    with pytest.raises(ns.InputError, match="network = .* not of classes derived from them"):
+    with pytest.raises(ns.InputError, match=r"network = .* not of classes derived from them"):
         ns.Simulator(net)
 
 

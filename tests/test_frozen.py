@@ -84,7 +84,7 @@ class Size(enum.IntEnum):
     SMALL = 3
 
 
-class Word(str, enum.Enum):
+class Word(str, enum.Enum):  # noqa: UP042
     ONLINE = "online"
 
 
@@ -120,7 +120,7 @@ def test_values_become_plain(given, plain):
 def test_what_is_no_plain_value_is_left_for_the_checks():
     for value in (np.ones(2), {1, 2}, 1j, Fraction(10**400), object()):
         assert frozen(value) is value
-    with pytest.raises(ns.InputError, match="learning_rate = .* must be a finite number"):
+    with pytest.raises(ns.InputError, match=r"learning_rate = .* must be a finite number"):
         ns.ANP(Fraction(10**400))
 
 

@@ -198,7 +198,7 @@ def test_weights_are_read_only_copies(engine):
         with pytest.raises(ValueError, match="read-only"):
             sim.weights[name][...] = 0
         with pytest.raises(ValueError, match="read-only"):
-            matrix *= 2  # noqa: PLW2901
+            matrix *= 2
         with pytest.raises(ns.InputError, match=r"read-only: .*sim\.weights = \{name: matrix\}"):
             sim.weights[name] = 0 * matrix
     with pytest.raises(ns.InputError, match="read-only"):

@@ -70,7 +70,6 @@ class BPTT:
     passes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        freeze(self)
         owner = type(self).__name__
         _check_rate(owner, self.learning_rate)
         check_reach(owner, self.truncate, self.chunk)
@@ -85,6 +84,7 @@ class BPTT:
                 raise InputError(
                     f"{owner}: schedule = {schedule!r} needs {needed} = a number of steps"
                 )
+        freeze(self)
 
     @classmethod
     def budget(cls) -> str:

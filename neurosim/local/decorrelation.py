@@ -33,7 +33,7 @@ class DecorrelationRule(LearningRule):
     knows: ClassVar[Mapping[str, Mapping[str, str]]] = {"synapse": DECORRELATION}
 
     def __post_init__(self) -> None:
-        freeze(self)
         fine = is_number(self.learning_rate) and self.learning_rate > 0
         owner = type(self).__name__
         require(fine, owner, "learning_rate", self.learning_rate, "a finite number > 0")
+        freeze(self)

@@ -27,6 +27,6 @@ class NeuronModel:
     tau: float = 1.0
 
     def __post_init__(self) -> None:
-        freeze(self)
         fine = is_number(self.tau) and self.tau >= 1
         require(fine, type(self).__name__, "tau", self.tau, "a finite number of steps >= 1")
+        freeze(self)

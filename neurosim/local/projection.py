@@ -67,7 +67,6 @@ class ProjectionRule(LearningRule):
         return tuple(found)
 
     def __post_init__(self) -> None:
-        freeze(self)
         owner = type(self).__name__
         check_rate(owner, self.learning_rate)
         choice = self.optimiser
@@ -81,6 +80,7 @@ class ProjectionRule(LearningRule):
         require(fine, owner, "epsilon", self.epsilon, "a finite number > 0")
         fine = self.normalise is None or (is_number(self.normalise) and self.normalise > 0)
         require(fine, owner, "normalise", self.normalise, "None or a finite number > 0")
+        freeze(self)
 
 
 def check_rate(owner: str, rate: float | Mapping[str, float]) -> None:

@@ -180,7 +180,6 @@ class Substrate:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        freeze(self)
         for name in AMOUNTS:
             self._check(name, lambda v: is_number(v) and v >= 0, "a finite number >= 0")
         for name in CHANCES:
@@ -207,6 +206,7 @@ class Substrate:
         self._check("seed", lambda v: is_count(v) and 0 <= v < 2**32, allowed)
         self._check_full_scale()
         self._check_drift()
+        freeze(self)
 
     def _check(self, name: str, fine: Any, allowed: str) -> None:
         value = getattr(self, name)
@@ -226,7 +226,7 @@ class Substrate:
 
     def _check_drift(self) -> None:
         given, allowed = self.drift_nu, "a finite number >= 0, or two of them, low and high"
-        if isinstance(given, tuple):
+        if isinstance(given, list | tuple):
             fine = len(given) == 2 and all(is_number(v) and v >= 0 for v in given)
             fine = fine and given[0] <= given[1]
             require(fine, "Substrate", "drift_nu", given, allowed)
