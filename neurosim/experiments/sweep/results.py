@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -204,4 +205,11 @@ def _one_type(column: pd.Series) -> pd.Series:
         return pd.to_numeric(column).astype("int64" if whole_numbers else "float64")
     if kinds <= {bool}:
         return column.astype("boolean") if column.isna().any() else column.astype(bool)
-    return column.map(lambda v: v if isinstance(v, str) or v is None or v != v else json.dumps(v))
+    return column.map(_as_text)
+
+
+def _as_text(value: Any) -> Any:
+    """A cell as text; an empty one stays empty."""
+    if isinstance(value, str) or value is None or value != value:
+        return value
+    return str(value) if isinstance(value, date | time) else json.dumps(value, default=str)
