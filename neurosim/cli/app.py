@@ -50,6 +50,11 @@ def print_table(table: Table) -> None:
     screen.console().print(table)
 
 
+def say_config(where: object) -> None:
+    """Say which file is run: a name may stand for more than one."""
+    print(f"config: {where}")
+
+
 def say_engine(*configs: Loaded) -> None:
     """Say which engine was chosen where configs left it to "auto", and why."""
     for reason in dict.fromkeys(config.engine_reason for config in configs):

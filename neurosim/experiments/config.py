@@ -220,7 +220,8 @@ def load(
     Parameters
     ----------
     source : str or path-like
-        A TOML file, or the name of a config that comes with neurosim.
+        A TOML file; or a name: of a file in the current folder's ``configs``, or else of a
+        config that comes with neurosim.
     overrides : iterable of str
         Such as ``"rule.learning_rate=1e-3"``; values as in TOML, or text.
     seed : int, optional

@@ -178,7 +178,7 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Tables:
 
 def names() -> dict[str, Path]:
     """All figures that can be reproduced, by name."""
-    return {path.stem: path for path in sorted(registry.reproductions().glob("*.toml"))}
+    return registry.reproductions()
 
 
 def load(

@@ -100,8 +100,12 @@ def write(folder: Path) -> None:
 
 def collect(folder: Path) -> pd.DataFrame:
     """Look at all runs in a sweep's folder."""
-    rows = [row for path in sorted((folder / POOL).iterdir()) if (row := row_of(Folder(path)))]
-    return table(rows)
+    return table(rows_of(folder))
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """What came out of every run in a sweep's folder that has begun."""
+    return [row for path in sorted((folder / POOL).iterdir()) if (row := row_of(Folder(path)))]
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
