@@ -31,8 +31,8 @@ class Frozen(dict[Key, Value]):
         keys = ", ".join(map(repr, self))
         raise InputError(f"the table of {keys} is read-only: {self.instead}")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))

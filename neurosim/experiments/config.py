@@ -28,7 +28,9 @@ from neurosim.substrate.presets import CHIPS
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
-OBJECTS = ("task", "rule", "decorrelation", "substrate")  # tables that a class is built from
+# Tables that a class is built from, every field of it. Of a substrate only what it assumes is
+# written: a field that is 0 and one that is None assume the same, nothing.
+OBJECTS = ("task", "rule", "decorrelation")
 TOML = "text, numbers, true and false, dates, lists and tables"
 
 

@@ -88,7 +88,8 @@ class Tuning:
 
     def __post_init__(self) -> None:
         """Check the config and the ranges."""
-        base = configs.parse(configs.changed(self.given, {}), self.name, self.where)
+        object.__setattr__(self, "given", configs.changed(self.given, {}))
+        base = configs.parse(self.given, self.name, self.where)
         object.__setattr__(self, "base", base)
         ranges = dict(self.ranges) or {
             name: (rate / REACH, rate * REACH) for name, rate in _rates(base).items()

@@ -17,11 +17,12 @@ import pytest
 from sweeps import done_here
 
 import neurosim as ns
-from neurosim.experiments import Experiment, load
+from neurosim.experiments import Experiment, load, registry
 from neurosim.experiments.config import parse
 from neurosim.experiments.sweep import Axes, Run, Sweep, load_results, runs
 from neurosim.experiments.sweep.axes import Axis
 from neurosim.experiments.sweep.compare import compare
+from neurosim.substrate.presets import CHIPS
 from neurosim_tasks import MackeyGlass
 
 HERE = __name__
@@ -192,6 +193,42 @@ def test_a_rule_is_compared_too(tiny, monkeypatch):
     monkeypatch.setitem(globals(), "Adds", Adds)
     with pytest.raises(ns.InputError, match=r"\[rule\] noise_std = 1\.001: would be .* 2\.001"):
         tiny(f"rule.name={HERE}:Adds")
+
+
+YEARS = {"station": "72503014732", "year": [2012, 2013], "sha256": {"2012": "0" * 64}}
+
+
+@pytest.mark.parametrize(
+    ("table", "given"),
+    [
+        ("task", {"tau": 20, "squash": "none", "direction": "past"}),
+        ("task", {"name": "copying", "length": 3, "fixed_sequence": True}),
+        ("task", {"name": "weather", "path": "there", "max_gap": 3}),
+        ("task", {"name": "weather", **YEARS}),
+        *(
+            ("rule", {"name": name, "learning_rate": rates})
+            for name in registry.RULES
+            for rates in (1e-3, {"A": 1e-3, "R": 1})
+        ),
+        ("rule", {"scale": "published", "passes": "both", "noise_std": 0}),
+        ("rule", {"reward": "return_to_go", "window": 4, "resync_every": 8, "trace_decay": 0.5}),
+        *(("decorrelation", {"name": name}) for name in registry.DECORRELATIONS),
+        *(("network", {"neuron": name, "tau": 2}) for name in registry.NEURONS),
+        *(("substrate", {"preset": name}) for name in CHIPS),
+        ("substrate", {"event_bits": 0, "act_range": 0.0, "soft_bounds": True, "w_bits": 4}),
+        ("substrate", {"drift_nu": [0.1, 0.2], "w_max": {"A": 0.5, "R": 2}, "stuck_at": 0.0}),
+        ("training", {"measures": ["covariance"], "held_out": 0.5}),
+    ],
+)
+def test_everything_of_neurosim_is_read_back(tiny_file, table, given):
+    tables = tomllib.loads(tiny_file.read_text())
+    if given.get("name") in ("copying", "weather"):
+        tables[table] = {}
+    config = parse({**tables, table: {**tables.get(table, {}), **given}}, "tiny", "tiny.toml")
+    again = parse(tomllib.loads(config.toml()), "tiny", "again")
+    assert again == config
+    assert again.toml() == config.toml()
+    assert again.digest == config.digest
 
 
 # ------------------------------------------------------------- a field of a table's own name
