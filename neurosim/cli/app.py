@@ -50,9 +50,10 @@ def print_table(table: Table) -> None:
     screen.console().print(table)
 
 
-def say_config(where: object) -> None:
-    """Say which file is run: a name may stand for more than one."""
-    print(f"config: {where}")
+def say_config(given: str, where: object) -> None:
+    """Say which file is run, unless it is the one that was given: a name may stand for others."""
+    if str(where) != given:
+        print(f"config: {where}")
 
 
 def say_engine(*configs: Loaded) -> None:

@@ -41,7 +41,7 @@ def align(
     from neurosim.experiments import load
 
     loaded = load(config, set_ or (), seed)
-    say_config(loaded.where)
+    say_config(config, loaded.where)
     say_engine(loaded)
     found = measured.measure(
         loaded,

@@ -42,7 +42,7 @@ def reproduce(
     engine = AUTO if gpus else None
     plans = [figures.load(each, scale, seeds, changes, engine) for each in wanted]
     for each in wanted:
-        say_config(figures.names()[each])
+        say_config(each, figures.names()[each])
     # Every config is checked before anything is run.
     say_engine(*(run.config for plan in plans for run in plan.runs))
     folder = out or Path("reproduced") / scale

@@ -38,7 +38,7 @@ def run(
     settings += [f'training.engine="{engine}"'] * (engine is not None)
     settings += [f"training.epochs={epochs}"] * (epochs is not None)
     loaded = load(config, settings, seed)
-    say_config(loaded.where)
+    say_config(config, loaded.where)
     say_engine(loaded)
     if resume and out is None:
         out = _begun(loaded)

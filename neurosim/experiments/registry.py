@@ -21,7 +21,7 @@ from neurosim.local import DecorrelationRule, ProjectionRule
 GROUP = "neurosim.tasks"
 PEERS = "neurosim_peers"
 OWN = "or your own as 'package.module:Class'"
-REPRODUCE = "paper/reproduce/"  # among configs: what says how to reproduce a figure
+REPRODUCE = Path("paper", "reproduce")  # below configs: what says how to reproduce a figure
 
 Kind = TypeVar("Kind")
 
@@ -129,24 +129,25 @@ def own_config_folder() -> Path | None:
     return own if own.is_dir() and not (shipped.is_dir() and own.samefile(shipped)) else None
 
 
-def _config_files() -> dict[str, Path]:
-    """Files of all configs and figures by name; one's own come before those of neurosim."""
+def configs() -> dict[str, Path]:
+    """All configs that have a name, such as ``paper/copying_np``; one's own come first."""
     found = {}
     for folder in filter(None, (config_folder(), own_config_folder())):
-        for path in folder.rglob("*.toml"):
-            found[path.relative_to(folder).with_suffix("").as_posix()] = path
+        for path in sorted(folder.rglob("*.toml")):
+            if path.parent != folder / REPRODUCE:
+                found[path.relative_to(folder).with_suffix("").as_posix()] = path
     return dict(sorted(found.items()))
 
 
-def configs() -> dict[str, Path]:
-    """All configs that have a name, such as ``paper/copying_np``."""
-    return {k: path for k, path in _config_files().items() if not k.startswith(REPRODUCE)}
+def reproductions() -> Path:
+    """Where the files are that say how to reproduce the paper's figures."""
+    return config_folder() / REPRODUCE
 
 
-def reproductions() -> dict[str, Path]:
-    """The files that say how to reproduce the paper's figures, by name."""
-    found = {k: path for k, path in _config_files().items() if k.startswith(REPRODUCE)}
-    return {k.removeprefix(REPRODUCE): path for k, path in found.items()}
+def own_reproductions() -> Path | None:
+    """Where there are such files of one's own, if anywhere."""
+    own = own_config_folder()
+    return None if own is None else own / REPRODUCE
 
 
 def peers() -> Any:

@@ -10,6 +10,7 @@ import tomli_w
 
 import neurosim as ns
 from neurosim.experiments import load, registry
+from neurosim.experiments import reproduce as figures
 from neurosim.experiments.config import parse
 
 ALL = sorted(registry.configs())
@@ -231,8 +232,8 @@ def test_a_config_in_the_current_folder_comes_first(clone, monkeypatch):
     assert load(there / "quickstart.toml").training.epochs < 1000
     with pytest.raises(ns.InputError, match="did you mean 'mine'"):
         load("min")
-    assert registry.reproductions()["costs"] == Path("configs/paper/reproduce/costs.toml")
-    assert registry.reproductions()["rflo"].is_relative_to(there)
+    assert figures.names()["costs"] == Path("configs/paper/reproduce/costs.toml")
+    assert figures.names()["rflo"].is_relative_to(there)
     assert not [name for name in registry.configs() if "reproduce" in name]
     monkeypatch.chdir(clone / "configs")
     assert load("quickstart").where == str(there / "quickstart.toml")

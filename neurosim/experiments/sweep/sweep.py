@@ -128,7 +128,10 @@ class Sweep:
 
     def __init__(self, runs: Sequence[Run], folder: str | Path) -> None:
         # What is carried out is what a worker reads.
-        self.runs = [replace(run, config=run.config.read_back) for run in runs]
+        self.runs = [
+            run if run.config.read_back is run.config else replace(run, config=run.config.read_back)
+            for run in runs
+        ]
         self.folder = Path(folder)
         self._known: dict[str, str] = {}
 
