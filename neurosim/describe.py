@@ -85,8 +85,8 @@ def _class(written: str, known: list[type]) -> type:
 def kept(what: str, value: Any) -> Any:
     """Build a rule, neuron model or substrate anew, from what a checkpoint would hold of it.
 
-    The copy is what a simulator works with: nothing that is done to the original reaches it. What
-    is built in cannot change, and is returned itself.
+    A simulator works with the copy: changes of the original do not reach it. An instance of a
+    built-in class cannot change, and is returned itself.
 
     Parameters
     ----------
@@ -109,12 +109,12 @@ def kept(what: str, value: Any) -> Any:
         if not differ:
             return value if cls in BUILT_IN.values() else made
         why = f"{differ[0]} is {now.get(differ[0], 'missing')!r} when it is read back"
-    except Exception as error:  # whatever the class's own code raises
+    except Exception as error:  # the class's own code may raise anything
         why = f"{type(error).__name__}: {error}"
     raise InputError(
         f"Simulator: {what} = {value!r} could not be saved and loaded ({why}); make {cls.__name__} "
         f"a frozen dataclass of numbers, text and tables of them, or a class that keeps each "
-        f"argument of its __init__() as the attribute of that name, and no others"
+        f"argument of its __init__() as the attribute of that name"
     )
 
 
@@ -141,21 +141,21 @@ def kept_network(given: Network) -> Network:
 
 def _state(value: Any) -> dict[str, Any]:
     """All that tells a thing from another one of its class."""
-    names = [f.name for f in fields(value) if f.compare] if is_dataclass(value) else []
-    names += [*_arguments(value), *getattr(value, "__dict__", ())]
-    cls = type(value)
+    compared = {f.name: f.compare or f.init for f in fields(value)} if is_dataclass(value) else {}
+    names = [*compared, *_arguments(value), *getattr(value, "__dict__", ())]
+    cached = [n for n in names if isinstance(getattr(type(value), n, None), cached_property)]
     return {
         name: frozen(getattr(value, name))
         for name in names
-        if not isinstance(getattr(cls, name, None), cached_property)
+        if compared.get(name, True) and name not in cached
     }
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, or both not a number; what cannot be compared is not."""
+    """Whether two values are equal, or both not a number; values without a comparison are not."""
     try:
         return bool(one == other or (one != one and other != other))
-    except Exception:  # an array's truth is ambiguous, and so is that of others
+    except Exception:  # the truth of an array is ambiguous, for example
         return False
 
 

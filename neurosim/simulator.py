@@ -93,7 +93,7 @@ class Simulator:
         require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
         check_rule(rule)
         check_decorrelation(decorrelation, network)
-        # What is simulated is what a checkpoint gives back, and shares nothing with the caller.
+        # Copies, as a checkpoint gives them back: they share nothing with the caller's objects.
         network, rule = describe.kept_network(network), describe.kept("rule", rule)
         decorrelation = describe.kept("decorrelation", decorrelation)
         substrate = describe.kept("substrate", substrate)

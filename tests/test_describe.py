@@ -158,10 +158,10 @@ class Mutable(Functions):
     window: int | None = None
     words: Any = ()
     twice: float = field(init=False, default=0.0)
-    seen: list = field(init=False, compare=False, default_factory=list)
+    seen: Any = field(init=False, compare=False)
 
     def __post_init__(self):
-        self.twice = 2 * self.noise_std
+        self.twice, self.seen = 2 * self.noise_std, object()
 
 
 def learned(sim):

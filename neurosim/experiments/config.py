@@ -126,7 +126,7 @@ class Config:
 
     @cached_property
     def read_back(self) -> Config:
-        """The config that the folder of a run describes: what is run, resumed and reported.
+        """The config that the folder of a run describes, by which a run is done and gone on with.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class Config:
         try:
             given = tomllib.loads(tomli_w.dumps(resolved).encode().decode())
             again = _parsed(given, self.name, self.where)
-        except Exception as error:  # whatever the class's own code raises
+        except Exception as error:  # the class's own code may raise anything
             known = isinstance(error, InputError)
             why = str(error) if known else f"{type(error).__name__}: {error}"
             lines = [*self._changed_by_toml(), *why.removeprefix(f"{self.where}:\n").splitlines()]
@@ -294,7 +294,7 @@ def changed(
 def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
     """Check a config given as plain tables; `where` says in errors where it is from.
 
-    What is returned is what a run's folder describes: the config as it is written, read back.
+    The config is returned as a run's folder describes it: written and read back.
 
     Raises
     ------

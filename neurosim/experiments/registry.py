@@ -21,7 +21,7 @@ from neurosim.local import DecorrelationRule, ProjectionRule
 GROUP = "neurosim.tasks"
 PEERS = "neurosim_peers"
 OWN = "or your own as 'package.module:Class'"
-REPRODUCE = Path("paper", "reproduce")  # below configs: what says how to reproduce a figure
+REPRODUCE = Path("paper", "reproduce")  # below configs: files of figures to reproduce
 
 Kind = TypeVar("Kind")
 

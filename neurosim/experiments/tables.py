@@ -152,7 +152,7 @@ def settable(cls: Any) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """Write a value as TOML can hold it: no null, no tuples, text for keys and paths.
 
-    What a class makes the value of again, `unlike` compares with the value.
+    Whether a class makes the value of it again, `unlike` tells.
     """
     if type(value) in SIMPLE:
         return value
@@ -202,7 +202,7 @@ def alike(one: Any, other: Any) -> bool:
         return same and alike(one.tolist(), other.tolist())
     try:
         return bool(one == other)
-    except Exception:  # what cannot be compared is not known to be the same
+    except Exception:  # values without a comparison are not known to be the same
         return False
 
 

@@ -1,4 +1,4 @@
-"""A run's config.toml describes the run: what is run is what is read back, or nothing is."""
+"""A run's config.toml describes the run, or nothing is run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sweeps import done_here
 import neurosim as ns
 from neurosim.experiments import Experiment, load, registry
 from neurosim.experiments.config import parse
-from neurosim.experiments.sweep import Axes, Run, Sweep, load_results, runs
+from neurosim.experiments.sweep import Axes, Run, Sweep, load_results, results, runs
 from neurosim.experiments.sweep.axes import Axis
 from neurosim.experiments.sweep.compare import compare
 from neurosim.substrate.presets import CHIPS
@@ -288,6 +288,8 @@ def test_such_a_task_is_run_resumed_reported_and_swept(named_file, tmp_path, neu
     assert done_here(many, tmp_path) == [("finished", "")] * 4
     frame = load_results(tmp_path)
     assert sorted(frame["task.start"]) == sorted(map(str, 2 * dates))
+    results.write(tmp_path)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / results.TABLE), frame)
     assert set(compare(frame)["task.start"]) == {"2020-01-02", "2020-01-03"}
     assert set(compare(frame)["runs"]) == {2}
 

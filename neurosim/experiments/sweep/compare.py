@@ -45,7 +45,7 @@ def gather(folders: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
 def distinct(rows: Sequence[Mapping[str, Any]]) -> list[int]:
     """Choose one row of every run, where more than one folder holds it.
 
-    Runs are the same if they learn the same and came to the same scores; one that is not finished
+    Runs are the same if they learn the same and have the same scores; one that is not finished
     is the beginning of any that learns the same. The one that got furthest stands for all.
 
     Returns
@@ -76,7 +76,7 @@ def _learned(row: Mapping[str, Any]) -> str:
 
 
 def _scores(row: Mapping[str, Any]) -> str:
-    """What a finished run came to."""
+    """Scores of a finished run."""
     scores = {k: v for k, v in row.items() if k.startswith(("test_", "train_"))}
     return json.dumps(scores, sort_keys=True)
 
