@@ -42,9 +42,14 @@ def write(
     StorageError
         If the file cannot be written; an older one is then untouched.
     """
-    text = json.dumps({"version": VERSION, **description}, default=_plain)
+    told = np.array(text({"version": VERSION, **description}))
     with whole(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **{_DESCRIPTION: np.array(text)}, **dict(arrays))
+        np.savez(file, allow_pickle=False, **{_DESCRIPTION: told}, **dict(arrays))
+
+
+def text(description: Any) -> str:
+    """Write a description as it stands in a file: JSON, NumPy's numbers as Python's."""
+    return json.dumps(description, default=_plain)
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

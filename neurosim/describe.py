@@ -1,29 +1,34 @@
-"""Networks, rules and chips as plain data, and back."""
+"""Networks, rules and chips as plain data, and back: the same again, or refused beforehand."""
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Iterable
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from neurosim import neurons, rules
 from neurosim.bptt import BPTT
-from neurosim.errors import CheckpointError
+from neurosim.checkpoint import text
+from neurosim.errors import CheckpointError, InputError
+from neurosim.frozen import frozen
 from neurosim.network import Network, Population, Projection
 from neurosim.substrate import Substrate
 
 BUILT_IN: dict[str, type] = {
     name: getattr(module, name) for module in (neurons, rules) for name in module.__all__
 } | {"BPTT": BPTT, "Substrate": Substrate}
+HERE = "neurosim"
 
 
 def thing(value: Any) -> dict[str, Any] | None:
-    """Describe a rule, neuron model or substrate by its class name and fields."""
+    """Describe a rule, neuron model or substrate by its class and the arguments that build it."""
     if value is None:
         return None
-    names = [f.name for f in fields(value)] if is_dataclass(value) else list(vars(value))
-    given = {name: getattr(value, name) for name in names}
-    return {"class": type(value).__name__, **given}
+    given = {name: frozen(getattr(value, name)) for name in _arguments(value)}
+    return {"class": _name(type(value)), **given}
 
 
 def to_thing(described: dict[str, Any] | None, known: Iterable[type] = ()) -> Any:
@@ -37,11 +42,124 @@ def to_thing(described: dict[str, Any] | None, known: Iterable[type] = ()) -> An
     if described is None:
         return None
     given = dict(described)
-    name = given.pop("class")
-    classes = BUILT_IN | {cls.__name__: cls for cls in known}
-    if name not in classes:
+    cls = _class(given.pop("class"), list(known))
+    return cls(**{name: frozen(value) for name, value in given.items()})
+
+
+def _arguments(value: Any) -> list[str]:
+    """Names of the arguments that its class is called with; its attributes have the same names."""
+    if is_dataclass(value):
+        return [f.name for f in fields(value) if f.init]
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    given = inspect.signature(type(value)).parameters.values()
+    return [argument.name for argument in given if argument.kind not in many]
+
+
+def _name(cls: type) -> str:
+    """Name a class with where it is from: another one may have the name of one built in."""
+    name = cls.__name__
+    return f"{HERE}:{name}" if BUILT_IN.get(name) is cls else f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _class(written: str, known: list[type]) -> type:
+    """Find the class that `_name` named; one that has moved since, by its own name."""
+    where, _, rest = written.rpartition(":")
+    name = rest.rpartition(".")[2]
+    if where == HERE and name in BUILT_IN:
+        return BUILT_IN[name]
+    found = {cls for cls in known if _name(cls) == written}
+    found = found or {cls for cls in known if cls.__name__ == name}
+    if not found and not where and name in BUILT_IN:  # an older file: it has the name alone
+        return BUILT_IN[name]
+    if not found:
         raise CheckpointError(f"{name!r} is not built in; pass its class with known=[{name}]")
-    return classes[name](**given)
+    if len(found) > 1:
+        names = ", ".join(sorted(map(_name, found)))
+        raise CheckpointError(f"{written!r} could be any of known = [{names}]; pass the right one")
+    return found.pop()
+
+
+# ------------------------------------------------------------------ before anything runs
+
+
+def kept(what: str, value: Any) -> Any:
+    """Build a rule, neuron model or substrate anew, from what a checkpoint would hold of it.
+
+    A simulator works with the copy: changes of the original do not reach it. An instance of a
+    built-in class cannot change, and is returned itself.
+
+    Parameters
+    ----------
+    what : str
+        What it is to the simulator, for the error.
+    value : Any
+
+    Raises
+    ------
+    InputError
+        If it cannot be written, or what is built from what was written is another thing.
+    """
+    if value is None:
+        return None
+    cls = type(value)
+    try:
+        made = to_thing(json.loads(text(thing(value))), [cls])
+        then, now = _state(value), _state(made)
+        differ = [n for n in then | now if not _same(then.get(n, MISSING), now.get(n, MISSING))]
+        if not differ:
+            return value if cls in BUILT_IN.values() else made
+        why = f"{differ[0]} is {now.get(differ[0], 'missing')!r} when it is read back"
+    except Exception as error:  # the class's own code may raise anything
+        why = f"{type(error).__name__}: {error}"
+    raise InputError(
+        f"Simulator: {what} = {value!r} could not be saved and loaded ({why}); make {cls.__name__} "
+        f"a frozen dataclass of numbers, text and tables of them, or a class that keeps each "
+        f"argument of its __init__() as the attribute of that name"
+    )
+
+
+def kept_network(given: Network) -> Network:
+    """Have a network keep its neuron models as `kept` has them.
+
+    Raises
+    ------
+    InputError
+        If a checkpoint could not hold the network or a neuron model.
+    """
+    own = {type(item) for item in (given, *given.populations, *given.projections)}
+    if own - {Network, Population, Projection}:
+        raise InputError(
+            f"Simulator: network = {given!r} could not be saved and loaded: it must be made of "
+            f"Network, Population and Projection themselves, not of classes derived from them"
+        )
+    neurons = [kept(f"neuron of population {p.name!r}", p.neuron) for p in given.populations]
+    if all(copy is p.neuron for copy, p in zip(neurons, given.populations, strict=True)):
+        return given
+    copies = zip(given.populations, neurons, strict=True)
+    return replace(given, populations=tuple(replace(p, neuron=copy) for p, copy in copies))
+
+
+def _state(value: Any) -> dict[str, Any]:
+    """All that tells a thing from another one of its class."""
+    compared = {f.name: f.compare or f.init for f in fields(value)} if is_dataclass(value) else {}
+    names = [*compared, *_arguments(value), *getattr(value, "__dict__", ())]
+    cached = [n for n in names if isinstance(getattr(type(value), n, None), cached_property)]
+    return {
+        name: frozen(getattr(value, name))
+        for name in names
+        if compared.get(name, True) and name not in cached
+    }
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, or both not a number; values without a comparison are not."""
+    try:
+        return bool(one == other or (one != one and other != other))
+    except Exception:  # the truth of an array is ambiguous, for example
+        return False
+
+
+# ------------------------------------------------------------------------------ networks
 
 
 def network(described: Network) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim.frozen import freeze
 from neurosim.local import ACTIVITY, SLOPE, arguments, check_scalar, scalar
 from neurosim.neurons import Linear, One, Tanh
 
@@ -60,6 +61,7 @@ class Population:
             fine = _is_name(self.decorrelation) and self.neuron is not None
             allowed = "None, or a matrix's name on a population that has a neuron model"
             require(fine, owner, "decorrelation", self.decorrelation, allowed)
+        freeze(self)
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Projection:
         require(fine, owner, "gain", self.gain, "a finite number >= 0")
         fine = self.initial in ("xavier", "orthogonal")
         require(fine, owner, "initial", self.initial, "'xavier' or 'orthogonal'")
+        freeze(self)
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ class Network:
             forward = projection.delay == 1 or order[projection.pre] < order[projection.post]
             allowed = f"a population before {projection.post!r}, or delay = 1"
             require(forward, owner, "pre", projection.pre, allowed)
+        freeze(self)
 
     @property
     def inputs(self) -> Population:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from neurosim.errors import InputError
+from neurosim.frozen import freeze
 from neurosim.network import rnn
 from neurosim.rules import LearnedFeedback
 from neurosim.simulator import Simulator
@@ -62,6 +62,9 @@ class Preset:
     rule: Any
     decorrelation: Any = None
 
+    def __post_init__(self) -> None:
+        freeze(self)
+
     def simulator(
         self, task: Any, hidden: int = 100, batch: int = 10, seed: int = 0, **more: Any
     ) -> Simulator:
@@ -107,9 +110,7 @@ class Preset:
 
 
 best_local = Preset(
-    network=MappingProxyType(
-        {"recurrent": "orthogonal", "gain": 0.9, "input_gain": 1.0, "bias": 0.1}
-    ),
+    network={"recurrent": "orthogonal", "gain": 0.9, "input_gain": 1.0, "bias": 0.1},
     rule=LearnedFeedback(
         learning_rate={"A": 0.01, "R": 0.01, "b": 0.01, "B": 0.3},
         normalise=1.0,

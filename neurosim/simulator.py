@@ -17,6 +17,7 @@ from neurosim.checks import check_decorrelation, check_rule, check_threads, fini
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
 from neurosim.errors import CheckpointError, InputError, is_count, nearest, require
 from neurosim.exclusive import Exclusive
+from neurosim.frozen import Frozen
 from neurosim.network import Network, Weights
 from neurosim.record import Probe, Record, Sampler
 from neurosim.substrate import Substrate
@@ -24,6 +25,12 @@ from neurosim.substrate import Substrate
 _HELD = ("_plan", "_engine", "_step", "_reason", "_turns")  # by a simulator; a subclass has more
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop
 logger = logging.getLogger("neurosim")
+
+
+class Copies(Frozen[str, NDArray[np.float32]]):
+    """Weight matrices by name, to be read."""
+
+    instead = "it is a copy; to overwrite weights assign a dict: sim.weights = {name: matrix}"
 
 
 class Simulator:
@@ -88,6 +95,10 @@ class Simulator:
         require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
         check_rule(rule)
         check_decorrelation(decorrelation, network)
+        # Copies, as a checkpoint gives them back: they share nothing with the caller's objects.
+        network, rule = describe.kept_network(network), describe.kept("rule", rule)
+        decorrelation = describe.kept("decorrelation", decorrelation)
+        substrate = describe.kept("substrate", substrate)
         chosen, self._reason = _chosen(engine, rule, threads)
         self._plan = Plan(network, rule, decorrelation, substrate, int(batch), int(seed))
         make = find(chosen, rule)
@@ -170,13 +181,17 @@ class Simulator:
 
     @property
     def weights(self) -> Weights:
-        """Copies of all weight matrices, float32, ``w[post, pre]``.
+        """Read-only copies of all weight matrices, float32, ``w[post, pre]``.
 
-        Assign a dict with some or all of them to overwrite them. What is then stored is what
-        the chip can store: on its levels, below its full scale, and where nothing is stuck.
+        Assign a dict with some or all of them to overwrite them, for example
+        ``sim.weights = {"A": 2 * sim.weights["A"]}``. What is then stored is what the chip can
+        store: on its levels, below its full scale, and where nothing is stuck.
         """
         with self._turns.reading():
-            return self._engine.weights()
+            copies = Copies(self._engine.weights())
+        for matrix in copies.values():
+            matrix.flags.writeable = False
+        return copies
 
     @weights.setter
     def weights(self, weights: Mapping[str, ArrayLike]) -> None:

@@ -199,7 +199,8 @@ def test_feedback_weights_are_drawn_by_their_names():
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_what_one_is_given_of_them_are_copies(outputs, engine):
     sim = ns.Simulator(ns.rnn(2, 16, outputs), ns.RFLO(0.1), engine=engine)
-    sim.weights["F"][...] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        sim.weights["F"][...] = 0
     assert sim.weights["F"].all()
 
 

@@ -192,10 +192,28 @@ def test_noise_never_repeats():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_weights_are_copies_and_can_be_overwritten_one_by_one(engine):
+def test_weights_are_read_only_copies(engine):
+    sim = build("decorrelated", engine=engine)
+    for name, matrix in sim.weights.items():
+        with pytest.raises(ValueError, match="read-only"):
+            sim.weights[name][...] = 0
+        with pytest.raises(ValueError, match="read-only"):
+            matrix *= 2
+        with pytest.raises(ns.InputError, match=r"read-only: .*sim\.weights = \{name: matrix\}"):
+            sim.weights[name] = 0 * matrix
+    with pytest.raises(ns.InputError, match="read-only"):
+        sim.weights.update(A=0)
+    assert equal(sim, build("decorrelated", engine=engine))
+    before = sim.weights
+    sim.run(INPUTS, TARGETS)
+    assert not np.array_equal(sim.weights["R"], before["R"])
+    sim.weights = before | {"A": 2 * before["A"]}
+    np.testing.assert_array_equal(sim.weights["R"], before["R"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_can_be_overwritten_one_by_one(engine):
     sim = build(engine=engine)
-    sim.weights["A"][...] = 0
-    assert equal(sim, build(engine=engine))
     sim.weights = {"B": [[1, 2, 3, 4]]}
     initial = PLAIN.initial_weights()
     np.testing.assert_array_equal(sim.weights["B"], [[1, 2, 3, 4]])

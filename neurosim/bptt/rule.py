@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from neurosim.bptt.gradient import check_reach
 from neurosim.bptt.optimisers import check_optimiser
 from neurosim.errors import InputError, is_number, require
+from neurosim.frozen import freeze
 
 SCHEDULES = ("online", "chunk", "sequence")
 
@@ -83,6 +84,7 @@ class BPTT:
                 raise InputError(
                     f"{owner}: schedule = {schedule!r} needs {needed} = a number of steps"
                 )
+        freeze(self)
 
     @classmethod
     def budget(cls) -> str:

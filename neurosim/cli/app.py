@@ -50,6 +50,12 @@ def print_table(table: Table) -> None:
     screen.console().print(table)
 
 
+def say_config(given: str, where: object) -> None:
+    """Say which file is run, unless it is the one that was given: a name may stand for others."""
+    if str(where) != given:
+        print(f"config: {where}")
+
+
 def say_engine(*configs: Loaded) -> None:
     """Say which engine was chosen where configs left it to "auto", and why."""
     for reason in dict.fromkeys(config.engine_reason for config in configs):

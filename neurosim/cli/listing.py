@@ -39,8 +39,10 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")]) -> None:
         for rule in (*registry.RULES.values(), *registry.DECORRELATIONS.values()):
             print(f"{_first_line(rule)}\n{rule.budget()}\n")
     elif what is What.configs:
+        own = registry.own_config_folder()
         for name, path in registry.configs().items():
-            print(f"{name:<32} {_first_comment(path)}".rstrip())
+            where = f"  [{path}]" if own is not None and path.is_relative_to(own) else ""
+            print(f"{name:<32} {_first_comment(path)}{where}".rstrip())
     elif what is What.figures:
         for name, path in reproduce.names().items():
             print(f"{name:<20} {_first_comment(path)}".rstrip())
@@ -58,7 +60,7 @@ def _first_line(cls: type) -> str:
 
 
 def _first_comment(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    first = path.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Config, Set, app, print_table, say_engine
+from neurosim.cli.app import Config, Set, app, print_table, say_config, say_engine
 
 
 @app.command()
@@ -41,6 +41,7 @@ def align(
     from neurosim.experiments import load
 
     loaded = load(config, set_ or (), seed)
+    say_config(config, loaded.where)
     say_engine(loaded)
     found = measured.measure(
         loaded,

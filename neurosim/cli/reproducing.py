@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Set, app, say_engine
+from neurosim.cli.app import Set, app, say_config, say_engine
 from neurosim.cli.sweeping import Gpus, Jobs, Scheduler, interruptible
 
 
@@ -41,6 +41,8 @@ def reproduce(
     processes = Workers(jobs, scheduler, gpus)
     engine = AUTO if gpus else None
     plans = [figures.load(each, scale, seeds, changes, engine) for each in wanted]
+    for each in wanted:
+        say_config(each, figures.names()[each])
     # Every config is checked before anything is run.
     say_engine(*(run.config for plan in plans for run in plan.runs))
     folder = out or Path("reproduced") / scale

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurosim.cli.app import Config, Set, app, print_table, say_engine
+from neurosim.cli.app import Config, Set, app, print_table, say_config, say_engine
 from neurosim.errors import DeviceError, DivergenceError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def run(
     settings += [f'training.engine="{engine}"'] * (engine is not None)
     settings += [f"training.epochs={epochs}"] * (epochs is not None)
     loaded = load(config, settings, seed)
+    say_config(config, loaded.where)
     say_engine(loaded)
     if resume and out is None:
         out = _begun(loaded)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from neurosim.cli.app import Config, Set, app, print_table, say_engine
+from neurosim.cli.app import Config, Set, app, print_table, say_config, say_engine
 from neurosim.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def sweep(
     found = runs(given, name, where, varied)
     folder = out or Path("sweeps") / f"{name}-{_digest([run.name for run in found])}"
     many = Sweep(found, folder)
+    say_config(config, where)
     say_engine(*(run.config for run in found))
     again = f"what is done is kept in {folder}; to go on, repeat the command"
     with (
@@ -148,6 +149,7 @@ def tune(
     given, name, where = configs.read(config, set_ or ())
     given = configs.preferring(given, AUTO if gpus else None)
     tuning = Tuning(given, name, where, ranges, chosen)
+    say_config(config, where)
     say_engine(tuning.base)
     folder = out or Path("tunings") / f"{tuning.name}-{_digest(tuning.settings())}"
     again = f"what is done is kept in {folder}; to go on, repeat the command"

@@ -9,9 +9,12 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import field as field_
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from neurosim.engines import AUTO, ENGINES, resolve
 from neurosim.errors import InputError, nearest
@@ -25,6 +28,10 @@ from neurosim.substrate.presets import CHIPS
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
+# Tables that a class is built from, every field of it. Of a substrate only what it assumes is
+# written: a field that is 0 and one that is None assume the same, nothing.
+OBJECTS = ("task", "rule", "decorrelation")
+TOML = "text, numbers, true and false, dates, lists and tables"
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Config:
         The tables of these names, defaults filled in. An engine left to "auto" is chosen.
     engine_reason : str
         Which engine was chosen, and why; empty where the config names one.
+    where : str
+        Where the config is from, for messages.
     """
 
     name: str
@@ -55,6 +64,7 @@ class Config:
     training: TrainingTable
     baselines: BaselinesTable
     engine_reason: str = ""
+    where: str = field_(default="", compare=False)
 
     def wiring(self) -> Network:
         """Describe the network."""
@@ -93,9 +103,9 @@ class Config:
     def resolved(self) -> dict[str, Any]:
         """The whole config, every default filled in, as TOML can hold it."""
         whole = {
-            "task": {"name": self.names["task"], **tables.as_table(self.task)},
+            "task": {tables.NAME: self.names["task"], **tables.as_table(self.task)},
             "network": tables.plain(self.network.model_dump()),
-            "rule": {"name": self.names["rule"], **tables.as_table(self.rule)},
+            "rule": {tables.NAME: self.names["rule"], **tables.as_table(self.rule)},
             # What is not named is ideal.
             "substrate": tables.plain(self.substrate.assumed),
             "training": tables.plain(self.training.model_dump()),
@@ -103,12 +113,71 @@ class Config:
         }
         if self.decorrelation is not None:
             whole["decorrelation"] = {
-                "name": self.names["decorrelation"],
+                tables.NAME: self.names["decorrelation"],
                 **tables.as_table(self.decorrelation),
             }
         # A task with a batch of its own has the training's: saying it twice invites a difference.
         whole["task"].pop("batch", None)
         return {name: whole[name] for name in TABLES if name in whole}
+
+    def toml(self) -> str:
+        """Write the resolved config as a run's folder holds it."""
+        return tomli_w.dumps(self.resolved())
+
+    @cached_property
+    def read_back(self) -> Config:
+        """The config that the folder of a run describes, by which a run is done and gone on with.
+
+        Raises
+        ------
+        InputError
+            If it is another one: one line per field that TOML cannot hold, and that its class
+            does not make again of what is read.
+        """
+        resolved = self.resolved()
+        try:
+            given = tomllib.loads(tomli_w.dumps(resolved).encode().decode())
+            again = _parsed(given, self.name, self.where)
+        except Exception as error:  # the class's own code may raise anything
+            known = isinstance(error, InputError)
+            why = str(error) if known else f"{type(error).__name__}: {error}"
+            lines = [*self._changed_by_toml(), *why.removeprefix(f"{self.where}:\n").splitlines()]
+        else:
+            lines = list(self._changed_by_reading(again))
+            if not lines and not tables.alike(resolved, again.resolved()):
+                differ = self.differences(again).items()
+                lines = [
+                    f"{k} = {was!r}: would be read back as {now!r}" for k, (was, now) in differ
+                ]
+        if lines:
+            what = f"{self.where or self.name}: a run's config.toml would not describe the run:"
+            raise InputError("\n  ".join([what, *map(str.strip, lines)]))
+        found = replace(again, engine_reason=self.engine_reason)
+        found.__dict__["read_back"] = found
+        return found
+
+    def _changed_by_reading(self, again: Config) -> Iterator[str]:
+        """Say which fields are others in the config that was read back."""
+        for table in OBJECTS:
+            one, other = getattr(self, table), getattr(again, table)
+            if type(one) is not type(other):
+                yield f"[{table}] is {one!r}, and would be read back as {other!r}"
+            elif one is not None:
+                for name, was, found in tables.unlike(one, other):
+                    yield (
+                        f"[{table}] {name} = {was!r}: would be read back as {found!r}; have "
+                        f"{type(one).__name__}.__post_init__() make the one of the other, or "
+                        f"use what TOML has: {TOML}"
+                    )
+
+    def _changed_by_toml(self) -> Iterator[str]:
+        """Say which fields TOML cannot hold as they are."""
+        for table in OBJECTS:
+            thing = getattr(self, table)
+            for name in () if thing is None else tables.settable(thing):
+                value = getattr(thing, name)
+                if value is not None and not tables.alike(tables.plain(value), value):
+                    yield f"[{table}] {name} = {value!r}: is written as {tables.plain(value)!r}"
 
     @cached_property
     def shown(self) -> Any:
@@ -153,7 +222,8 @@ def load(
     Parameters
     ----------
     source : str or path-like
-        A TOML file, or the name of a config that comes with neurosim.
+        A TOML file; or a name: of a file in the current folder's ``configs``, or else of a
+        config that comes with neurosim.
     overrides : iterable of str
         Such as ``"rule.learning_rate=1e-3"``; values as in TOML, or text.
     seed : int, optional
@@ -224,11 +294,21 @@ def changed(
 def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
     """Check a config given as plain tables; `where` says in errors where it is from.
 
+    The config is returned as a run's folder describes it: written and read back.
+
     Raises
     ------
     InputError
         One line per problem.
     """
+    config = _parsed(given, name, where)
+    if tables.alike(given, config.resolved()):  # read back already
+        config.__dict__["read_back"] = config
+    return config.read_back
+
+
+def _parsed(given: Mapping[str, Any], name: str, where: str) -> Config:
+    """Check a config's tables, and build what they describe."""
     problems: list[str] = []
 
     def attempt(make: Any, *args: Any) -> Any:
@@ -276,6 +356,7 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         training=training.model_copy(update={"engine": chosen}),
         baselines=baselines,
         engine_reason=reason if auto else "",
+        where=where,
     )
 
 
@@ -300,7 +381,7 @@ def _named(given: Mapping[str, Any], where: str, known: Iterable[str], default: 
 def _task(given: Mapping[str, Any], training: TrainingTable) -> tuple[Any, str]:
     name, table = _named(given, "task", registry.tasks(), None)
     cls = registry.task(name)
-    known = {f.name for f in fields(cls)} if is_dataclass(cls) else set()
+    known = set(tables.settable(cls)) if is_dataclass(cls) else set()
     batch = table.get("batch", training.batch)
     if batch != training.batch and "batch" in known:
         raise InputError(
@@ -318,7 +399,7 @@ def _keys_of_others(task: str) -> dict[str, str]:
     for name in registry.tasks():
         cls = registry.task(name)
         if name != task and is_dataclass(cls):
-            found.update({f.name: f"task {name!r}" for f in fields(cls)})
+            found.update(dict.fromkeys(tables.settable(cls), f"task {name!r}"))
     return found
 
 
@@ -407,7 +488,9 @@ def _no_table(key: str) -> str:
 
 
 def _hash(resolved: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
+    # Dates are all that JSON does not know of what TOML does.
+    text = json.dumps(resolved, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,9 @@ def examine() -> list[tuple[str, str]]:
     ]
     found += [(name, environment.version(name)) for name in environment.PACKAGES]
     found += [("tasks", ", ".join(registry.tasks()) or "none: install neurosim (pip install -e .)")]
-    found += [("configs", f"{len(registry.configs())} in {registry.config_folder()}")]
+    folders = filter(None, (registry.config_folder(), registry.own_config_folder()))
+    places = " and ".join(map(str, folders))
+    found += [("configs", f"{len(registry.configs())} in {places}")]
     found += [("threads", "one per run; use the other cores for other runs"), ("BLAS", _blas())]
     found += [("compiled loops", _kernels()), ("NEUROSIM_DATA", _data()), ("GPU", _gpu())]
     found += [("GPU packages", _gpu_packages()), ("engine auto", resolve(AUTO)[1])]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tomli_w
 
 from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError
@@ -72,7 +71,7 @@ class Folder:
 
     def begin(self, config: Config) -> None:
         """Note what is run, and on what."""
-        write_text(self.config, tomli_w.dumps(config.resolved()))
+        write_text(self.config, config.toml())
         used = [environment.describe(config.training.engine)]
         if self.environment.is_file():
             with suppress(ValueError):  # what cannot be read is no loss for the run
@@ -92,7 +91,7 @@ class Folder:
     def give_up(self, config: Config, status: str, reason: str) -> None:
         """Note why a run came to no result: ``diverged``, or ``failed`` for any other reason."""
         if not self.config.is_file():  # it did not even begin
-            write_text(self.config, tomli_w.dumps(config.resolved()))
+            write_text(self.config, config.toml())
         said: dict[str, Any] = {"status": status, "reason": reason}
         said |= {"digest": config.digest, "epochs": config.training.epochs}
         write_text(self.failure, json.dumps(said, indent=2) + "\n")

@@ -21,6 +21,7 @@ from neurosim.local import DecorrelationRule, ProjectionRule
 GROUP = "neurosim.tasks"
 PEERS = "neurosim_peers"
 OWN = "or your own as 'package.module:Class'"
+REPRODUCE = Path("paper", "reproduce")  # below configs: files of figures to reproduce
 
 Kind = TypeVar("Kind")
 
@@ -122,16 +123,31 @@ def config_folder() -> Path:
     return _shipped("configs", "configs")
 
 
+def own_config_folder() -> Path | None:
+    """Where configs of one's own have names: ``configs`` in the current folder, if it is there."""
+    shipped, own = config_folder(), Path("configs")
+    return own if own.is_dir() and not (shipped.is_dir() and own.samefile(shipped)) else None
+
+
 def configs() -> dict[str, Path]:
-    """All configs that come with neurosim, by name such as ``paper/copying_np``."""
-    folder = config_folder()
-    found = sorted(path for path in folder.rglob("*.toml") if path.parent != reproductions())
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
+    """All configs that have a name, such as ``paper/copying_np``; one's own come first."""
+    found = {}
+    for folder in filter(None, (config_folder(), own_config_folder())):
+        for path in sorted(folder.rglob("*.toml")):
+            if path.parent != folder / REPRODUCE:
+                found[path.relative_to(folder).with_suffix("").as_posix()] = path
+    return dict(sorted(found.items()))
 
 
 def reproductions() -> Path:
     """Where the files are that say how to reproduce the paper's figures."""
-    return config_folder() / "paper" / "reproduce"
+    return config_folder() / REPRODUCE
+
+
+def own_reproductions() -> Path | None:
+    """Where there are such files of one's own, if anywhere."""
+    own = own_config_folder()
+    return None if own is None else own / REPRODUCE
 
 
 def peers() -> Any:

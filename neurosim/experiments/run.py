@@ -83,7 +83,7 @@ class Experiment:
         threads: int = 1,
         draw: bool = True,
     ) -> None:
-        self.config, self.threads, self.draw = config, threads, draw
+        self.config, self.threads, self.draw = config.read_back, threads, draw
         name = f"{config.name}-{config.digest[:8]}"
         self.folder = Folder(Path(out) if out is not None else Path("runs") / name)
 

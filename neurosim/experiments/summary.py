@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import tomli_w
-
 from neurosim.experiments import environment
 from neurosim.experiments.baselines import MEANING
 from neurosim.experiments.markdown import block, plain
@@ -133,7 +131,7 @@ def settings(config: Config) -> list[str]:
     """Write the whole config."""
     source = data_source(config.task)
     lines = [f"Data: {plain(source)}.", ""] if source else []
-    return lines + block(tomli_w.dumps(config.resolved()), "toml")
+    return lines + block(config.toml(), "toml")
 
 
 def data_source(task: Any) -> str:

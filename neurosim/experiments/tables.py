@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import date, time
+from enum import Enum
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurosim.errors import InputError, nearest
+from neurosim.frozen import Frozen
 
 Model = TypeVar("Model", bound=BaseModel)
 
 NONE = "none"  # TOML has no null
+NAME = "name"  # of a table: which class it is of
+SIMPLE = (str, int, float, bool)
 
 Seed = Field(default=None, ge=0, lt=2**32)
 
@@ -106,7 +113,7 @@ def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[st
     """
     if not is_dataclass(cls):
         raise InputError(f"[{where}] name: {cls.__name__} must be a dataclass")
-    known = {f.name: f for f in fields(cls) if f.init}
+    known = settable(cls)
     lines = []
     for key, value in table.items():
         if key not in known:
@@ -115,6 +122,12 @@ def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[st
     for key, f in known.items():
         if key not in table and f.default is MISSING and f.default_factory is MISSING:
             lines.append(f"[{where}] {key}: missing; {cls.__name__} has no default for it")
+    for f in fields(cls):
+        if f.init and f.name == NAME and f.default is MISSING and f.default_factory is MISSING:
+            lines.append(
+                f"[{where}] {NAME}: says which class it is, so {cls.__name__}'s field of that name "
+                f"cannot be set here; give it a default, or another name"
+            )
     if lines:
         raise InputError("\n".join(lines))
     given = {
@@ -131,19 +144,75 @@ def _optional(field: Any) -> bool:
     return field.default is None or any(word in str(field.type) for word in ("None", "Optional"))
 
 
+def settable(cls: Any) -> dict[str, Any]:
+    """Fields of a dataclass that a table can set, by name: not the one that names the class."""
+    return {f.name: f for f in fields(cls) if f.init and f.name != NAME}
+
+
 def plain(value: Any) -> Any:
-    """What TOML can hold: no null, no tuples, text for keys and paths."""
+    """Write a value as TOML can hold it: no null, no tuples, text for keys and paths.
+
+    Whether a class makes the value of it again, `unlike` tells.
+    """
+    if type(value) in SIMPLE:
+        return value
     if value is None:
         return NONE
+    if isinstance(value, Enum):
+        return plain(value.value)
+    value = _python(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, bool | int | float | str):
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, bool | int | float | str | date | time):
         return value
-    return str(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
 
 
 def as_table(thing: Any) -> dict[str, Any]:
     """All fields of a dataclass, defaults filled in, as `plain`."""
-    return {f.name: plain(getattr(thing, f.name)) for f in fields(thing) if f.init}
+    return {name: plain(getattr(thing, name)) for name in settable(thing)}
+
+
+def unlike(thing: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Fields in which two objects of a class differ, with both values."""
+    for name in settable(thing):
+        one, two = getattr(thing, name), getattr(other, name)
+        if not alike(one, two):
+            yield name, one, two
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are of the same type and equal; NumPy's numbers are as Python's."""
+    one, other = _python(one), _python(other)
+    if type(one) in SIMPLE and type(other) in SIMPLE:
+        same = one == other or (one != one and other != other)
+        return same and type(one) is type(other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, np.ndarray):
+        same = one.dtype == other.dtype and one.shape == other.shape
+        return same and alike(one.tolist(), other.tolist())
+    try:
+        return bool(one == other)
+    except Exception:  # values without a comparison are not known to be the same
+        return False
+
+
+def _python(value: Any) -> Any:
+    """Make a value of NumPy's Python's own, unless it is a time of a unit that Python has not."""
+    if type(value) in SIMPLE:
+        return value
+    if isinstance(value, Frozen):
+        return dict(value)
+    if not isinstance(value, np.generic):
+        return value
+    found = value.item()
+    return value if isinstance(value, np.datetime64) and isinstance(found, int) else found

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomli_w
-
 from neurosim.errors import InputError, NeurosimError, is_number
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
@@ -90,7 +88,8 @@ class Tuning:
 
     def __post_init__(self) -> None:
         """Check the config and the ranges."""
-        base = configs.parse(configs.changed(self.given, {}), self.name, self.where)
+        object.__setattr__(self, "given", configs.changed(self.given, {}))
+        base = configs.parse(self.given, self.name, self.where)
         object.__setattr__(self, "base", base)
         ranges = dict(self.ranges) or {
             name: (rate / REACH, rate * REACH) for name, rate in _rates(base).items()
@@ -305,10 +304,8 @@ class Tuning:
             f"on seeds {seeds}, by the error on {self.held_out:g} of the training data, held out:",
             f"{best.error:.4g} on average. The test was not looked at.",
         ]
-        made = configs.parse(
-            configs.changed(self.given, best.rates), self.name, self.where
-        ).resolved()
-        return "\n".join(f"# {line}".rstrip() for line in head) + "\n\n" + tomli_w.dumps(made)
+        made = configs.parse(configs.changed(self.given, best.rates), self.name, self.where)
+        return "\n".join(f"# {line}".rstrip() for line in head) + "\n\n" + made.toml()
 
 
 def _rates(config: Config) -> dict[str, float]:

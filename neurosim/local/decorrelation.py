@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from neurosim.errors import is_number, require
+from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import DECORRELATION
 
@@ -35,3 +36,4 @@ class DecorrelationRule(LearningRule):
         fine = is_number(self.learning_rate) and self.learning_rate > 0
         owner = type(self).__name__
         require(fine, owner, "learning_rate", self.learning_rate, "a finite number > 0")
+        freeze(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neurosim.errors import is_number, require
+from neurosim.frozen import freeze
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,4 @@ class NeuronModel:
     def __post_init__(self) -> None:
         fine = is_number(self.tau) and self.tau >= 1
         require(fine, type(self).__name__, "tau", self.tau, "a finite number of steps >= 1")
+        freeze(self)

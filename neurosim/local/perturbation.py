@@ -115,7 +115,6 @@ class Perturbation(ProjectionRule):
         return own + super().changed_budget()
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         owner = type(self).__name__
         allowed = ", or ".join(map(repr, self.passes_known))
         fine = self.passes in self.passes_known
@@ -150,6 +149,7 @@ class Perturbation(ProjectionRule):
         if self.scale == "published":
             object.__setattr__(self, "reward_scope", "batch")
         self._refuse_nonsense(owner)
+        super().__post_init__()
 
     def _refuse_nonsense(self, owner: str) -> None:
         window, resync = self.window, self.resync_every

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from neurosim.errors import is_number, require
+from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import FEEDBACK, NEURON, REWARD, TRACE, TRACED
 
@@ -79,6 +80,7 @@ class ProjectionRule(LearningRule):
         require(fine, owner, "epsilon", self.epsilon, "a finite number > 0")
         fine = self.normalise is None or (is_number(self.normalise) and self.normalise > 0)
         require(fine, owner, "normalise", self.normalise, "None or a finite number > 0")
+        freeze(self)
 
 
 def check_rate(owner: str, rate: float | Mapping[str, float]) -> None:

@@ -48,8 +48,8 @@ class RFLO(ProjectionRule):
     memory: ClassVar[str] = "one trace per synapse and replica; feedback weights, fixed"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_feedback(self)
+        super().__post_init__()
 
     @staticmethod
     def neuron(slope):

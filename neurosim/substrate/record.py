@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim.frozen import Frozen, freeze
 
 ROUNDINGS = ("nearest", "stochastic", "stochastic_shared")
 FITTED = "fitted"
@@ -205,6 +206,7 @@ class Substrate:
         self._check("seed", lambda v: is_count(v) and 0 <= v < 2**32, allowed)
         self._check_full_scale()
         self._check_drift()
+        freeze(self)
 
     def _check(self, name: str, fine: Any, allowed: str) -> None:
         value = getattr(self, name)
@@ -215,7 +217,6 @@ class Substrate:
             for name, value in self.w_max.items():
                 fine = is_number(value) and value > 0
                 require(fine, "Substrate", f"w_max[{name!r}]", value, "a finite number > 0")
-            object.__setattr__(self, "w_max", dict(self.w_max))
         elif isinstance(self.w_max, str):
             allowed = "None, a number > 0, one for each matrix by name, or 'fitted'"
             require(self.w_max == FITTED, "Substrate", "w_max", self.w_max, allowed)
@@ -257,11 +258,11 @@ class Substrate:
         """The fields that are not ideal, by name."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         usual = {f.name: f.default for f in fields(self)}
-        return {
-            name: value
+        return Frozen(
+            (name, value)
             for name, value in given.items()
             if value != usual[name] and (value or (name == "stuck_at" and value is not None))
-        }
+        )
 
     def without_noise(self) -> Substrate:
         """The same chip with all that is dynamic and meets a network that does not learn off.

@@ -125,6 +125,8 @@ class Weather(Task):
                 raise refuse(self, "sha256", self.sha256, f"by year, of year = {self.year}")
             if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
                 raise refuse(self, "sha256", digest, "64 hexadecimal digits, in lower case")
+        if isinstance(self.sha256, Mapping):  # the caller's may change
+            object.__setattr__(self, "sha256", dict(self.sha256))
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from sweeps import done_here, many
 
 import neurosim as ns
 from neurosim.experiments.baselines import RIDGE
+from neurosim.experiments.summary import AFTER
 from neurosim.experiments.sweep import load_results, results
 from neurosim.experiments.sweep.compare import SEEDS, baselines, compare, gather, varied, words
 
@@ -215,6 +218,55 @@ def test_single_runs_and_sweeps_go_together(swept, installed, tmp_path):
     alone = load_results(swept).dropna(axis=1, how="all")
     pd.testing.assert_frame_equal(same[alone.columns], alone, check_dtype=False)
     pd.testing.assert_frame_equal(gather([single, swept]), both)
+
+
+@pytest.mark.parametrize("kind", ["copied", "linked", "named twice", "looked at otherwise"])
+def test_a_run_in_two_folders_is_one_run(swept, installed, neurosim, tmp_path, kind):
+    folders = [swept, swept]
+    if kind == "copied":
+        shutil.copytree(swept / "runs", tmp_path / "again")
+        folders = [*(tmp_path / "again").iterdir(), swept]
+    elif kind == "linked":
+        (tmp_path / "again").symlink_to(swept)
+        folders = [tmp_path / "again", swept]
+    elif kind == "looked at otherwise":
+        quick = [SHORT, "training.measures=['own_parts:slow']"]
+        done_here(many(*quick, product={"rule": RULES[:1]}, seeds=2), tmp_path)
+        folders = [swept, tmp_path]
+    both = gather(folders)
+    assert len(both) == 8
+    found = compare(both)
+    pd.testing.assert_frame_equal(found, compare(load_results(swept)))
+    assert set(found["runs"]) == {2}
+    out = tmp_path / "report.html"
+    assert neurosim("report", *folders, "--out", out)[0] == 0
+    assert "8 runs in 4 groups" in out.read_text()
+
+
+def test_the_folder_that_got_furthest_stands_for_a_run(installed, tmp_path):
+    (run,) = many(SHORT)
+    done_here([run], tmp_path)
+    for name, left in {"begun": ["config.toml"], "failed": ["config.toml", "failure.json"]}.items():
+        (tmp_path / "runs" / name).mkdir()
+        for file in left:
+            whole = run.folder(tmp_path / "runs").path / file
+            text = whole.read_text() if whole.exists() else '{"status": "failed", "reason": "x"}'
+            (tmp_path / "runs" / name / file).write_text(text)
+    statuses = [["begun"], ["begun", "failed"], ["failed", "begun", run.name, run.name]]
+    for names, status in zip(statuses, ["unfinished", "failed", "finished"], strict=True):
+        assert list(gather([tmp_path / "runs" / name for name in names])["status"]) == [status]
+
+
+def test_the_same_config_with_other_scores_is_another_run(installed, tmp_path):
+    (run,) = many(SHORT)
+    done_here([run], tmp_path)
+    here, there = run.folder(tmp_path / "runs").path, tmp_path / "there"
+    shutil.copytree(here, there)
+    text = (there / "result.json").read_text()
+    kept = json.loads(text)
+    kept["table"][AFTER]["test_mse"] *= 2  # other data
+    (there / "result.json").write_text(json.dumps(kept))
+    assert len(gather([here, there])) == 2
 
 
 def test_a_sweep_alone_is_its_table(swept):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 import tomli_w
 
 import neurosim as ns
 from neurosim.experiments import load, registry
+from neurosim.experiments import reproduce as figures
 from neurosim.experiments.config import parse
 
 ALL = sorted(registry.configs())
@@ -202,3 +204,75 @@ def test_without_any_task_installed_it_says_how_to_install(tiny, monkeypatch):
     monkeypatch.setattr(registry, "tasks", dict)
     with pytest.raises(ns.InputError, match="pip install"):
         tiny()
+
+
+# ------------------------------------------------------------------------ which file it is
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A folder with a `configs` of its own, elsewhere than where neurosim's are."""
+    folder = tmp_path / "clone"
+    text = registry.configs()["quickstart"].read_text()
+    for name in ("quickstart", "mine", "paper/mine", "paper/reproduce/costs"):
+        path = folder / "configs" / f"{name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("epochs = ", "epochs = 7"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_config_in_the_current_folder_comes_first(clone, monkeypatch):
+    there = registry.config_folder().resolve()
+    for name in ("quickstart", "mine", "paper/mine"):
+        config = load(name)
+        assert config.where == f"configs/{name}.toml"
+        assert config.training.epochs > 1000
+    assert load("best/mackey_glass").where == str(there / "best" / "mackey_glass.toml")
+    assert load(there / "quickstart.toml").training.epochs < 1000
+    with pytest.raises(ns.InputError, match="did you mean 'mine'"):
+        load("min")
+    assert figures.names()["costs"] == Path("configs/paper/reproduce/costs.toml")
+    assert figures.names()["rflo"].is_relative_to(there)
+    assert not [name for name in registry.configs() if "reproduce" in name]
+    monkeypatch.chdir(clone / "configs")
+    assert load("quickstart").where == str(there / "quickstart.toml")
+
+
+def test_from_the_folder_of_neurosim_itself_nothing_is_found_twice(monkeypatch):
+    monkeypatch.chdir(registry.config_folder().parent)
+    assert registry.own_config_folder() is None
+    assert load("quickstart").where == str(registry.config_folder() / "quickstart.toml")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "--epochs", "1"],
+        ["sweep", "--set", "training.epochs=1", "--seeds", "1", "--jobs", "1"],
+        ["tune", "--set", "training.epochs=1", "--seeds", "1", "--budget", "1", "--jobs", "1"],
+        ["align", "--draws", "2", "--steps", "3"],
+    ],
+)
+def test_every_command_says_which_file_it_runs(clone, tiny_file, neurosim, command):
+    (clone / "configs" / "mine.toml").write_text(tiny_file.read_text())
+    name, *more = command
+    code, said, _ = neurosim(name, "mine", *more)
+    assert code == 0
+    assert said.splitlines()[0] == "config: configs/mine.toml"
+
+
+def test_so_does_the_list(clone, neurosim):
+    lines = neurosim("list", "configs")[1].splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("]")] == [
+        "mine",
+        "paper/mine",
+        "quickstart",
+    ]
+    assert any(line.endswith("[configs/quickstart.toml]") for line in lines)
+
+
+def test_a_figure_says_its_file(clone, neurosim):
+    code, _, err = neurosim("reproduce", "costs")
+    assert code == 2
+    assert "configs/paper/reproduce/costs.toml: " in err  # it is no figure: it was read

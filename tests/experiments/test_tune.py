@@ -358,3 +358,12 @@ def test_what_is_searched_is_noted(straight):
     assert note["ranges"] == {RATE: [1e-5, 0.1], DECORRELATION: [1e-6, 0.01]}
     assert (note["seeds"], note["held_out"]) == ([1], HELD_OUT)
     assert note["config"] == tuning().base.identity
+
+
+def test_the_config_that_is_searched_is_the_searchs_own():
+    given, name, where = configs.read(TINY, SHORT)
+    found = Tuning(given, name, where, {}, (1,))
+    names = [run.name for run in found.runs({})]
+    given["network"]["hidden"] = 50
+    given["rule"].clear()
+    assert [run.name for run in found.runs({})] == names

@@ -314,3 +314,10 @@ def test_the_real_table_has_no_gaps(real_wth):
     task = Weather(path=real_wth, max_gap=0)
     assert task.source == "WTH, 2010-01-01 to 2013-12-31"
     assert task.to_fahrenheit([0, 1]).tolist() == [-15, 86]
+
+
+def test_hashes_are_the_tasks_own():
+    given = {2012: "0" * 64, 2013: "1" * 64}
+    task = Weather(station="72503014732", year=[2012, 2013], sha256=given)
+    given[2013] = "2" * 64
+    assert task.sha256 == {2012: "0" * 64, 2013: "1" * 64}

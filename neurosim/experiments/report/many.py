@@ -29,7 +29,9 @@ def page(title: str, runs: Sequence[Kept]) -> Page:
     """Write and draw what came of runs, those that differ in nothing but seeds as one."""
     # Folders in different places may have the same name: runs are told apart by a number.
     by_name = {str(k): run for k, run in enumerate(runs)}
-    rows = ({**results.row_of(run.folder), "run": name} for name, run in by_name.items())
+    rows = [{**results.row_of(run.folder), "run": name} for name, run in by_name.items()]
+    rows = [rows[k] for k in compare.distinct(rows)]
+    by_name = {row["run"]: by_name[row["run"]] for row in rows}
     frame = compare.together(rows)
     fields = compare.varied(frame)
     groups = _groups(frame, fields)

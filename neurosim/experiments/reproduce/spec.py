@@ -177,8 +177,10 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Tables:
 
 
 def names() -> dict[str, Path]:
-    """All figures that can be reproduced, by name."""
-    return {path.stem: path for path in sorted(registry.reproductions().glob("*.toml"))}
+    """All figures that can be reproduced, by name; files of one's own come first."""
+    folders = filter(None, (registry.reproductions(), registry.own_reproductions()))
+    found = {path.stem: path for folder in folders for path in folder.glob("*.toml")}
+    return dict(sorted(found.items()))
 
 
 def load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from neurosim.errors import InputError, nearest
 from neurosim.experiments.baselines import DELTA, RIDGE
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import results
+from neurosim.experiments.sweep.runs import FINISHED, UNFINISHED
 
 BASELINE = "baseline."
 OF_THE_NETWORK = (RIDGE, DELTA)
@@ -21,25 +23,62 @@ SEEDS = ("training.seed", "network.seed", "task.seed", "substrate.seed")
 
 
 def gather(folders: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Read the results of sweeps and of single runs into one table.
+    """Read the results of sweeps and of single runs into one table, a run of two folders once.
 
     Raises
     ------
     InputError
         If a folder holds neither.
     """
-    frames: list[pd.DataFrame] = []
     rows: list[dict[str, Any]] = []
     for folder in map(Path, folders):
         row = results.row_of(Folder(folder))
         if row:
             rows.append(row)
         elif (folder / results.POOL).is_dir():
-            frames.append(results.collect(folder))
+            rows += results.rows_of(folder)
         else:
             raise InputError(f"{folder}: holds neither a run nor a sweep")
-    found = [record for frame in frames for record in frame.to_dict("records")] + rows
-    return together(found)
+    return together(rows[k] for k in distinct(rows))
+
+
+def distinct(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Choose one row of every run, where more than one folder holds it.
+
+    Runs are the same if they learn the same and have the same scores; one that is not finished
+    is the beginning of any that learns the same. The one that got furthest stands for all.
+
+    Returns
+    -------
+    list of int
+        Which rows, in their order.
+    """
+    known: dict[str, set[str]] = {}
+    chosen = []
+    for k in sorted(range(len(rows)), key=lambda k: _reached(rows[k]), reverse=True):
+        scores, others = _scores(rows[k]), known.setdefault(_learned(rows[k]), set())
+        begun = bool(others) and rows[k]["status"] != FINISHED
+        if scores not in others and not begun:
+            others.add(scores)
+            chosen.append(k)
+    return sorted(chosen)
+
+
+def _reached(row: Mapping[str, Any]) -> tuple[bool, bool, int, int]:
+    status = row["status"]
+    return status == FINISHED, status != UNFINISHED, row["epochs_done"], len(row)
+
+
+def _learned(row: Mapping[str, Any]) -> str:
+    """All that decides what a run learns."""
+    fields = {k: v for k, v in row.items() if results.is_field(k) and not k.startswith(LOOKING)}
+    return json.dumps(fields, sort_keys=True, default=str)
+
+
+def _scores(row: Mapping[str, Any]) -> str:
+    """Scores of a finished run."""
+    scores = {k: v for k, v in row.items() if k.startswith(("test_", "train_"))}
+    return json.dumps(scores, sort_keys=True)
 
 
 def together(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,12 @@ def write(folder: Path) -> None:
 
 def collect(folder: Path) -> pd.DataFrame:
     """Look at all runs in a sweep's folder."""
-    rows = [row for path in sorted((folder / POOL).iterdir()) if (row := row_of(Folder(path)))]
-    return table(rows)
+    return table(rows_of(folder))
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """What came out of every run in a sweep's folder that has begun."""
+    return [row for path in sorted((folder / POOL).iterdir()) if (row := row_of(Folder(path)))]
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -204,4 +209,11 @@ def _one_type(column: pd.Series) -> pd.Series:
         return pd.to_numeric(column).astype("int64" if whole_numbers else "float64")
     if kinds <= {bool}:
         return column.astype("boolean") if column.isna().any() else column.astype(bool)
-    return column.map(lambda v: v if isinstance(v, str) or v is None or v != v else json.dumps(v))
+    return column.map(_as_text)
+
+
+def _as_text(value: Any) -> Any:
+    """A cell as text; an empty one stays empty."""
+    if isinstance(value, str) or value is None or value != value:
+        return value
+    return str(value) if isinstance(value, date | time) else json.dumps(value, default=str)

@@ -27,6 +27,7 @@ from neurosim.training import History
 LETTERS = 16  # of a hash, in a folder's name
 
 FINISHED, DIVERGED, FAILED, BUSY = "finished", "diverged", "failed", "busy"
+UNFINISHED = "unfinished"
 OFTEN = 1.0  # how long a worker is silent about epochs [s]
 PATIENCE = 2.0  # how long a worker waits for another process to leave a run [s]
 

@@ -127,7 +127,12 @@ class Sweep:
     """
 
     def __init__(self, runs: Sequence[Run], folder: str | Path) -> None:
-        self.runs, self.folder = list(runs), Path(folder)
+        # What is carried out is what a worker reads.
+        self.runs = [
+            run if run.config.read_back is run.config else replace(run, config=run.config.read_back)
+            for run in runs
+        ]
+        self.folder = Path(folder)
         self._known: dict[str, str] = {}
 
     @property
@@ -205,7 +210,7 @@ class Sweep:
         """Hash of a run's data, which many runs share: it is made once."""
         resolved = run.config.resolved()
         training = [resolved["training"][name] for name in ("batch", "held_out")]
-        key = json.dumps([resolved["task"], *training])
+        key = json.dumps([resolved["task"], *training], default=str)
         if key not in self._known:
             self._known[key] = data_digest(run.config.shown)
         return self._known[key]
