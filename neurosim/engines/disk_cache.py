@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,26 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from neurosim.engines.vectors import WIDTH
-from neurosim.errors import StorageError
-from neurosim.files import whole
+from neurosim.errors import InputError, StorageError
+from neurosim.files import place, whole
 
 
 def folder() -> Path:
-    """Where compiled loops are kept: ``$NEUROSIM_CACHE``, or the user's cache folder."""
+    """Where compiled loops are kept: ``$NEUROSIM_CACHE``, or the user's cache folder.
+
+    Without a home, as in a container, it is a folder of the user's among the temporary ones.
+    """
     chosen = os.environ.get("NEUROSIM_CACHE")
     if chosen:
-        return Path(chosen) / "kernels"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "neurosim" / "kernels"
+        return place(chosen) / "kernels"
+    try:
+        return place(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "neurosim" / "kernels"
+    except InputError:
+        user = os.getuid() if hasattr(os, "getuid") else ""
+    try:
+        return Path(tempfile.gettempdir()) / f"neurosim-{user}" / "kernels"
+    except OSError:  # nothing can be written anywhere: nothing is kept
+        return Path(os.devnull) / "kernels"
 
 
 class DiskCache(_Cache):

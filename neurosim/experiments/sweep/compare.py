@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from neurosim.errors import InputError, nearest
 from neurosim.experiments.baselines import DELTA, RIDGE
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import results
+from neurosim.files import place
 
 BASELINE = "baseline."
 OF_THE_NETWORK = (RIDGE, DELTA)
@@ -30,7 +30,7 @@ def gather(folders: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
     """
     frames: list[pd.DataFrame] = []
     rows: list[dict[str, Any]] = []
-    for folder in map(Path, folders):
+    for folder in map(place, folders):
         row = results.row_of(Folder(folder))
         if row:
             rows.append(row)

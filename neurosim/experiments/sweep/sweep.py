@@ -18,6 +18,7 @@ from neurosim.experiments.folder import data_digest
 from neurosim.experiments.sweep import results
 from neurosim.experiments.sweep.cluster import AGAIN, workers
 from neurosim.experiments.sweep.runs import BUSY, FAILED, FINISHED, Run, carry_out, done
+from neurosim.files import place
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -127,7 +128,7 @@ class Sweep:
     """
 
     def __init__(self, runs: Sequence[Run], folder: str | Path) -> None:
-        self.runs, self.folder = list(runs), Path(folder)
+        self.runs, self.folder = list(runs), place(folder)
         self._known: dict[str, str] = {}
 
     @property
