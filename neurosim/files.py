@@ -35,6 +35,14 @@ def place(path: str | os.PathLike[str]) -> Path:
         ) from error
 
 
+def current_folder() -> str | None:
+    """Say where the process is; None if that folder was deleted meanwhile."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
 @contextmanager
 def lock(path: str | os.PathLike[str], wait: float, busy: str) -> Iterator[None]:
     """Hold a lock that one process at a time can have, and that a killed one leaves.

@@ -68,7 +68,7 @@ def _peak() -> int:
 
 def _measured(resolved: dict[str, Any]) -> dict[str, float]:
     done = subprocess.run(
-        [sys.executable, "-m", MODULE],
+        [sys.executable, "-P", "-m", MODULE],  # -P: a random.py here is not Python's
         input=json.dumps(resolved),
         capture_output=True,
         check=False,
