@@ -7,9 +7,14 @@ for a file. It takes a second to import: modules that only may draw import this 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
+
+_log = logging.getLogger("matplotlib")
+_level = _log.level
+_log.setLevel(logging.ERROR)  # without a home of its own it says so each time, and goes on
 
 try:
     import matplotlib
@@ -23,10 +28,12 @@ except ValueError:
 
     os.environ["MPLBACKEND"] = named
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter  # noqa: E402
+
+_log.setLevel(_level)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -114,7 +114,7 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.chmod(mode)
         os.replace(temporary, final)
     except OSError as error:
-        leads = f" (a link to {os.path.realpath(given)})" if given.is_symlink() else ""
+        leads = f" (a link to {os.path.realpath(given)})" if os.path.islink(given) else ""
         reason = error.strerror or str(error)
         raise StorageError(f"{given}{leads}: could not be written ({reason})") from error
     finally:

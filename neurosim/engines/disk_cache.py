@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from numba import __version__ as numba_version
+from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
@@ -24,6 +25,9 @@ from numba.core.serialize import dumps
 from neurosim.engines.vectors import WIDTH
 from neurosim.errors import InputError, StorageError
 from neurosim.files import place, whole
+
+# Of Numba's environment variables those that make other code of the same function.
+OPTIONS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
 
 
 def folder() -> Path:
@@ -66,7 +70,9 @@ class DiskCache(_Cache):
             path.unlink(missing_ok=True)
 
     def _path(self, sig: Any, codegen: Any) -> Path:
-        parts = repr((numba_version, WIDTH, str(sig), codegen.magic_tuple(), self._key))
+        options = [str(getattr(config, name, None)) for name in OPTIONS]
+        machine = (numba_version, WIDTH, codegen.magic_tuple(), options)
+        parts = repr((*machine, str(sig), self._key))
         return folder() / f"{self._name}-{hashlib.sha256(parts.encode()).hexdigest()[:32]}.bin"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

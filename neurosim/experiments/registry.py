@@ -7,18 +7,15 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
-import os
 import sys
-import sysconfig
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from neurosim import neurons, rules
 from neurosim.bptt import BPTT
 from neurosim.errors import InputError, nearest
-from neurosim.files import current_folder
+from neurosim.experiments import own
 from neurosim.local import DecorrelationRule, ProjectionRule
 
 GROUP = "neurosim.tasks"
@@ -98,61 +95,10 @@ def plugin(name: str, known: Mapping[str, type], what: str) -> type:
         if name not in known:
             raise InputError(f"{what} {name!r} does not exist; {nearest(name, known)}; {OWN}")
         return known[name]
-    module, _, attribute = name.partition(":")
-    try:
-        with _here_first():
-            found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{what} {name!r} cannot be imported ({error}); is its file in the current folder, or "
-            f"its package installed?"
-        ) from error
-    finally:
-        _refuse_clash(module, f"{what} {name!r}")
+    found = own.find(name, what)
     if not isinstance(found, type):
         raise InputError(f"{what} {name!r} must be a class, is {found!r}")
     return found
-
-
-@contextmanager
-def _here_first() -> Iterator[None]:
-    """Look for modules in the current folder, before what is installed; afterwards there as well.
-
-    After Python's own library: a file called ``random.py`` is not meant for all who import that.
-    And only meanwhile: nor is one called ``requests.py`` for whatever is imported later.
-    """
-    library = sysconfig.get_path("stdlib")
-    known = (library, os.path.join(library, "lib-dynload"))
-    after = max((k + 1 for k, path in enumerate(sys.path) if path in known), default=0)
-    here = current_folder()
-    if here is None or here in sys.path[:after]:
-        yield
-        return
-    sys.path.insert(after, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
-        if here not in sys.path:
-            sys.path.append(here)
-
-
-def _refuse_clash(module: str, what: str) -> None:
-    """Refuse a module from elsewhere if the current folder has one of the same name."""
-    top, *below = module.split(".")
-    loaded = sys.modules.get(top)
-    inner = "/".join([top, *below])
-    own = next(filter(os.path.isfile, (f"{inner}.py", f"{inner}/__init__.py")), None)
-    if loaded is None or own is None:
-        return
-    places = [*filter(None, [getattr(loaded, "__file__", None)]), *getattr(loaded, "__path__", ())]
-    own_places = {os.path.realpath(path) for path in (f"{top}.py", top)}
-    if own_places.isdisjoint(map(os.path.realpath, places)):
-        where = places[0] if places else "a part of Python"
-        raise InputError(
-            f"{what}: module {top!r} is {where}, and not {own} in the current folder; give that "
-            f"file another name"
-        )
 
 
 def _shipped(packaged: str, checkout: str) -> Path:
