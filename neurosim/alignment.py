@@ -61,9 +61,9 @@ class Alignment:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the cosine to each gradient, one line per projection, with standard errors."""
         if ax is None:
-            import matplotlib.pyplot as plt
+            from neurosim.drawing import axes
 
-            ax = plt.subplots()[1]
+            ax = axes()
         for name, rows in self.frame.groupby("projection", sort=False):
             ax.errorbar(
                 rows["reference"],

@@ -7,14 +7,13 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import CheckpointError
-from neurosim.files import whole
+from neurosim.files import place, whole
 
 VERSION = 1
 _DESCRIPTION = "description"
@@ -64,7 +63,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
     CheckpointError
         If the file is missing, truncated, damaged, of another kind or another version.
     """
-    path = Path(path)
+    path = place(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     try:

@@ -1,8 +1,9 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and where a path leads."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +11,36 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from neurosim.errors import BusyError, StorageError
+from neurosim.errors import BusyError, InputError, StorageError
+
+
+def place(path: str | os.PathLike[str]) -> Path:
+    """Find where a path leads that was given from outside: ``~`` stands for a home folder.
+
+    A shell reads ``~`` only where a word begins with it: not in ``--out=~/runs``, in a variable
+    of a container, or in Python.
+
+    Raises
+    ------
+    InputError
+        If there is no such home folder.
+    """
+    given = Path(path)
+    try:
+        return given.expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{given}: there is no home folder {given.parts[0]} here (HOME is not set, or there is "
+            f"no such user); for a folder of that name write ./{given}"
+        ) from error
+
+
+def current_folder() -> str | None:
+    """Say where the process is; None if that folder was deleted meanwhile."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 @contextmanager
@@ -33,9 +63,10 @@ def lock(path: str | os.PathLike[str], wait: float, busy: str) -> Iterator[None]
     StorageError
         If the file cannot be made.
     """
-    file = Path(path)
-    held = FileLock(file)
+    file = place(path)
     try:
+        file = Path(os.path.realpath(file))
+        held = FileLock(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         held.acquire(timeout=wait, poll_interval=0.05)
     except Timeout as error:
@@ -55,7 +86,8 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : path-like
-        Where the file is to be. Its folder is made if it is missing.
+        Where the file is to be. Its folder is made if it is missing. Of a link, the file that it
+        leads to is written, and the link stays.
 
     Yields
     ------
@@ -65,20 +97,44 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     StorageError
-        If the file cannot be written (no permission, disk full); then nothing is
+        If the file cannot be written (no permission, disk full, a device); then nothing is
         left behind, and an older file of the same name is untouched.
     """
-    final = Path(path)
-    temporary = final.with_name(f".{final.name}.{uuid4().hex[:8]}.part")
+    given = place(path)
+    temporary = None
     try:
+        final = Path(os.path.realpath(given))
+        mode = _mode(final)
         final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.with_name(f".{final.name}.{uuid4().hex[:8]}.part")
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
         os.replace(temporary, final)
     except OSError as error:
+        leads = f" (a link to {os.path.realpath(given)})" if os.path.islink(given) else ""
         reason = error.strerror or str(error)
-        raise StorageError(f"{final}: could not be written ({reason})") from error
+        raise StorageError(f"{given}{leads}: could not be written ({reason})") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _mode(file: Path) -> int | None:
+    """Permissions of the file whose place a new one takes; None if there is none.
+
+    Raises
+    ------
+    OSError
+        If something else is there: a folder, a device, a pipe.
+    """
+    try:
+        found = file.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found):
+        raise OSError("it is no file")
+    return stat.S_IMODE(found)

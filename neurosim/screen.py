@@ -1,24 +1,55 @@
-"""Where a person may be looking."""
+"""What is printed, and on what: a terminal, a file, a stream of another alphabet, or nothing."""
 
 from __future__ import annotations
 
+import codecs
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 WIDE = 160  # columns, where nothing has to fit into a window
 
+# What neurosim prints beyond ASCII, for streams that cannot show it.
+ASCII = {"·": "|", "±": "+-", "²": "2", "µ": "u", "ε": "epsilon", "σ": "sigma", "…": "..."}
+READABLE = "neurosim.readable"
+
 
 def console(stderr: bool = False) -> Console:
-    """Give where to print. ``console.is_terminal`` tells whether somebody is looking.
+    """Give where to print. ``console.is_terminal`` tells whether it is a terminal.
 
     Not the environment's word for it: notebooks tell all programs that they print in colour, and
     a live bar would leave every one of its frames in the file.
     """
     from rich.console import Console
 
-    if (sys.stderr if stderr else sys.stdout).isatty():
+    if _is_terminal(sys.stderr if stderr else sys.stdout):
         return Console(stderr=stderr)
     return Console(stderr=stderr, force_terminal=False, width=WIDE)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal; it may be absent, closed, or an object that only writes."""
+    try:
+        return stream is not None and stream.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def print_anything() -> None:
+    """Let standard output and error take any text: what they cannot show is spelt in ASCII."""
+    codecs.register_error(READABLE, _readable)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # no stream, one of another kind, a closed one
+            stream.reconfigure(errors=READABLE)  # type: ignore[union-attr]
+
+
+def _readable(error: UnicodeError) -> tuple[str, int]:
+    """Spell what a stream cannot show: neurosim's own signs by letters, others by their number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    spelt = [ASCII.get(x, x).encode("ascii", "backslashreplace").decode() for x in signs]
+    return "".join(spelt), error.end

@@ -100,9 +100,9 @@ class History:
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw train and test error over epochs, on a logarithmic scale."""
         if ax is None:
-            import matplotlib.pyplot as plt
+            from neurosim.drawing import axes
 
-            ax = plt.subplots()[1]
+            ax = axes()
         epochs = [row["epoch"] for row in self.rows]
         for name, words in (("train_mse", "train, while learning"), ("test_mse", "test")):
             ax.plot(epochs, [row[name] for row in self.rows], label=words)

@@ -8,6 +8,7 @@ import sys
 from neurosim.cli.app import app
 
 from neurosim.cli import listing, measuring, reporting, reproducing, running, sweeping  # isort: skip
+from neurosim import screen
 from neurosim.errors import NeurosimError
 
 __all__ = ["app", "listing", "main", "measuring", "reporting", "reproducing", "running", "sweeping"]
@@ -15,6 +16,7 @@ __all__ = ["app", "listing", "main", "measuring", "reporting", "reproducing", "r
 
 def main() -> None:
     """Run the command line; say what went wrong in one message, exit code 2."""
+    screen.print_anything()
     debug = os.environ.get("NEUROSIM_DEBUG", "") not in ("", "0")
     try:
         app()

@@ -24,6 +24,7 @@ def report(
     from neurosim import screen
     from neurosim.experiments import report as pages
 
-    with screen.console(stderr=True).status("evaluating and drawing"):  # of a large network: long
+    shown = screen.console(stderr=True)  # a large network takes long
+    with shown.status("evaluating and drawing", spinner="line"):
         made = pages.write(folders, out)
     print(made)

@@ -12,26 +12,40 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from numba import __version__ as numba_version
+from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from neurosim.engines.vectors import WIDTH
-from neurosim.errors import StorageError
-from neurosim.files import whole
+from neurosim.errors import InputError, StorageError
+from neurosim.files import place, whole
+
+# Of Numba's environment variables those that make other code of the same function.
+OPTIONS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
 
 
 def folder() -> Path:
-    """Where compiled loops are kept: ``$NEUROSIM_CACHE``, or the user's cache folder."""
+    """Where compiled loops are kept: ``$NEUROSIM_CACHE``, or the user's cache folder.
+
+    Without a home, as in a container, it is a folder of the user's among the temporary ones.
+    """
     chosen = os.environ.get("NEUROSIM_CACHE")
     if chosen:
-        return Path(chosen) / "kernels"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "neurosim" / "kernels"
+        return place(chosen) / "kernels"
+    try:
+        return place(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "neurosim" / "kernels"
+    except InputError:
+        user = os.getuid() if hasattr(os, "getuid") else ""
+    try:
+        return Path(tempfile.gettempdir()) / f"neurosim-{user}" / "kernels"
+    except OSError:  # nothing can be written anywhere: nothing is kept
+        return Path(os.devnull) / "kernels"
 
 
 class DiskCache(_Cache):
@@ -56,7 +70,9 @@ class DiskCache(_Cache):
             path.unlink(missing_ok=True)
 
     def _path(self, sig: Any, codegen: Any) -> Path:
-        parts = repr((numba_version, WIDTH, str(sig), codegen.magic_tuple(), self._key))
+        options = [str(getattr(config, name, None)) for name in OPTIONS]
+        machine = (numba_version, WIDTH, codegen.magic_tuple(), options)
+        parts = repr((*machine, str(sig), self._key))
         return folder() / f"{self._name}-{hashlib.sha256(parts.encode()).hexdigest()[:32]}.bin"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from neurosim import checkpoint
@@ -14,7 +13,7 @@ from neurosim.alignment import Alignment, align
 from neurosim.errors import InputError, is_count, require
 from neurosim.experiments import figures
 from neurosim.experiments.config import Config
-from neurosim.files import whole
+from neurosim.files import place, whole
 from neurosim.moments import MEASURES
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def measure(
     part = slice(steps), slice(series)
     sim = config.simulator()
     if weights is not None:
-        path = Path(weights)
+        path = place(weights)
         path = path / "checkpoint.npz" if path.is_dir() else path
         arrays = checkpoint.read(path)[0]
         found = {n.removeprefix(PREFIX): w for n, w in arrays.items() if n.startswith(PREFIX)}
@@ -129,7 +128,7 @@ def write(measured: Alignment, folder: Path) -> None:
         measured.frame.to_csv(temporary, index=False)
     with whole(folder / "alignment.parquet") as temporary:
         measured.frame.to_parquet(temporary, index=False)
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    figure = figures.new(7.0, 4.5)
     ax = measured.plot(figure.add_subplot())
     ax.set_title(f"Mean update and gradients, {measured.draws} draws", loc="left")
     figures.save(figure, folder / "alignment.png")

@@ -21,6 +21,7 @@ from neurosim.errors import InputError, nearest
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
+from neurosim.files import place
 from neurosim.network import Network, rnn
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
@@ -442,7 +443,7 @@ def _neuron(network: NetworkTable | None) -> None:
 
 
 def _locate(source: str | os.PathLike[str]) -> Path:
-    path = Path(source)
+    path = place(source)
     if path.is_file():
         return path
     known = registry.configs()

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info
 from neurosim import __version__
 from neurosim.engines import AUTO, resolve
 from neurosim.engines.cuda import device
+from neurosim.errors import InputError
 from neurosim.experiments import environment, registry
 
 
@@ -45,19 +46,27 @@ def _blas() -> str:
 def _kernels() -> str:
     from neurosim.engines import disk_cache
 
-    folder = disk_cache.folder()
-    count = len(list(folder.iterdir())) if folder.is_dir() else 0
-    return f"{count} kept in {folder} (set NEUROSIM_CACHE for another folder)"
+    other = "(set NEUROSIM_CACHE for another folder)"
+    try:
+        folder = disk_cache.folder()
+        count = len(os.listdir(folder)) if os.path.exists(folder) else 0
+    except (InputError, OSError) as error:
+        return f"not kept: {error} {other}"
+    return f"{count} kept in {folder} {other}"
 
 
 def _data() -> str:
     named = os.environ.get("NEUROSIM_DATA")
     if not named:
         return "not set; the weather task uses the table that comes with it"
-    if not Path(named).is_dir():
-        return f"{named}: no such folder"
-    has = "has" if (Path(named) / "WTH.csv").is_file() else "has no"
-    return f"{named}: {has} WTH.csv"
+    found = Path(os.path.expanduser(named))
+    if os.path.isfile(found):
+        return f"{named}: the file that the weather task uses"
+    if not os.path.isdir(found):
+        return f"{named}: no such file or folder; the weather task refuses it"
+    if not os.path.isfile(found / "WTH.csv"):
+        return f"{named}: has no WTH.csv; the weather task refuses it"
+    return f"{named}: has WTH.csv"
 
 
 def _gpu() -> str:

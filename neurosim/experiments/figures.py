@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import string
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from neurosim.files import whole
 from neurosim.training import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 TARGET, TRAIN, AFTER, FAINT = "0.15", "tab:orange", "tab:blue", "0.6"
 STRETCH = 400  # steps of a series that can still be told apart in a figure
@@ -26,6 +25,8 @@ NARROW_STRETCH, NARROW_SEQUENCES = 150, 2  # on a narrow page
 
 def new(width: float, height: float) -> Figure:
     """An empty figure; without pyplot there is no global state, and no window is looked for."""
+    from neurosim.drawing import Figure, FigureCanvasAgg
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -55,6 +56,8 @@ def learning_curve(history: History, baselines: pd.Series, narrow: bool = False)
 
 def errors_over_epochs(ax: Axes, curves: NDArray[Any], baselines: pd.Series, epochs: int) -> None:
     """Set axes for curves of errors, with a line for every baseline."""
+    from neurosim.drawing import MaxNLocator
+
     ax.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
     ax.set_xlim(0, max(1, epochs))
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -72,6 +75,8 @@ def as_it_is(words: object) -> str:
 
 def plain_numbers(ax: Axes) -> None:
     """Mark a logarithmic y-axis by numbers without powers of ten, some even if it is short."""
+    from neurosim.drawing import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
     low, high = ax.get_ylim()
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 8 * low else MaxNLocator(5))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -80,6 +85,8 @@ def plain_numbers(ax: Axes) -> None:
 
 def legend(figure: Figure, ax: Axes, baselines: pd.Series, narrow: bool) -> None:
     """Name curves below the axes; baselines at their lines, or, on a narrow page, by letters."""
+    from neurosim.drawing import Line2D
+
     handles, labels = ax.get_legend_handles_labels()
     if not narrow:
         figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False)
@@ -248,6 +255,8 @@ def _images(
     title: str,
     most: int = SEQUENCES,
 ) -> None:
+    from neurosim.drawing import MaxNLocator
+
     steps = len(targets)
     shown = max(1, min(most, targets.shape[1], STRETCH // steps))
     rows = figure.subplots(3, 1, sharex=True)

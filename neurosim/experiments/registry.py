@@ -7,7 +7,6 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from neurosim import neurons, rules
 from neurosim.bptt import BPTT
 from neurosim.errors import InputError, nearest
+from neurosim.experiments import own
 from neurosim.local import DecorrelationRule, ProjectionRule
 
 GROUP = "neurosim.tasks"
@@ -78,7 +78,7 @@ def task(name: str) -> type:
 def plugin(name: str, known: Mapping[str, type], what: str) -> type:
     """Find a class by its name among `known`, or anywhere by ``package.module:Class``.
 
-    A module that is not installed may lie in the current folder.
+    A module in the current folder comes before an installed one of the same name.
 
     Parameters
     ----------
@@ -90,22 +90,13 @@ def plugin(name: str, known: Mapping[str, type], what: str) -> type:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or its module is another one than that in the current folder.
     """
     if ":" not in name:
         if name not in known:
             raise InputError(f"{what} {name!r} does not exist; {nearest(name, known)}; {OWN}")
         return known[name]
-    module, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:  # what is one's own is often a file right here
-        sys.path.append(os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{what} {name!r} cannot be imported ({error}); is its file in the current folder, or "
-            f"its package installed?"
-        ) from error
+    found = own.find(name, what)
     if not isinstance(found, type):
         raise InputError(f"{what} {name!r} must be a class, is {found!r}")
     return found

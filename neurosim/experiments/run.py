@@ -19,6 +19,7 @@ from neurosim.experiments import baselines, figures, measures, summary
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest, write_text
 from neurosim.experiments.summary import AFTER, BEFORE
+from neurosim.files import place
 from neurosim.simulator import Simulator
 from neurosim.training import History, judged, train
 
@@ -85,7 +86,7 @@ class Experiment:
     ) -> None:
         self.config, self.threads, self.draw = config.read_back, threads, draw
         name = f"{config.name}-{config.digest[:8]}"
-        self.folder = Folder(Path(out) if out is not None else Path("runs") / name)
+        self.folder = Folder(Path("runs") / name if out is None else place(out))
 
     def run(
         self,

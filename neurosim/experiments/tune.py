@@ -17,7 +17,7 @@ from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
 from neurosim.experiments.sweep.runs import FAILED, Run
 from neurosim.experiments.sweep.sweep import Reached, Seen, Sweep, Workers
-from neurosim.files import lock
+from neurosim.files import lock, place
 
 if TYPE_CHECKING:
     import optuna
@@ -165,7 +165,7 @@ class Tuning:
         """
         if budget < 1:
             raise InputError(f"--budget {budget}: must be 1 or more")
-        path = Path(folder)
+        path = place(folder)
         with lock(path / ".tune.lock", 0.0, f"{path}: another process is searching there"):
             self._claim(path)
             study = self._study(path)

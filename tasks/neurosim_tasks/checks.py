@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import os
+from pathlib import Path
 from typing import Any, SupportsIndex, cast
 
 
@@ -55,6 +57,24 @@ def whole(
     if number < at_least or (less_than is not None and number >= less_than[1]):
         raise refuse(owner, field, number, allowed)
     return number
+
+
+def place(path: str | os.PathLike[str], field: str) -> Path:
+    """Return where the path that `field` gives leads: ``~`` stands for a home folder.
+
+    Raises
+    ------
+    TaskError
+        If there is no such home folder.
+    """
+    given = Path(path)
+    try:
+        return given.expanduser()
+    except RuntimeError:
+        raise TaskError(
+            f"Weather: {field} = {str(path)!r} must not begin with {given.parts[0]}, as there is "
+            f"no such home folder here (for a folder of that name write ./{given})"
+        ) from None
 
 
 def one_of(owner: object, field: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
-from neurosim_tasks.checks import TaskError
+from neurosim_tasks.checks import TaskError, place
 
 NOAA_URL = "https://www.ncei.noaa.gov/data/local-climatological-data/access"
 TIMEOUT = 60
@@ -44,16 +45,28 @@ def fetch(station: str, year: int, sha256: str | None = None) -> Path:
     import pooch
 
     url = f"{os.environ.get('NEUROSIM_NOAA_URL') or NOAA_URL}/{year}/{station}.csv"
-    folder = os.environ.get("NEUROSIM_CACHE") or pooch.os_cache("neurosim")
+    chosen = os.environ.get("NEUROSIM_CACHE")
     try:
+        folder = place(chosen, "NEUROSIM_CACHE") if chosen else _users(pooch.os_cache("neurosim"))
         found = pooch.retrieve(
             url,
             known_hash=None if sha256 is None else f"sha256:{sha256}",
             fname=f"{station}-{year}.csv",
-            path=Path(folder) / "noaa",
+            path=folder / "noaa",
             downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
         )
+    except TaskError:
+        raise
     # Errors of the network and the disk are OSErrors, a wrong hash is a ValueError.
     except (OSError, ValueError) as error:
         raise TaskError(f"Weather: cannot fetch {url}: {error}") from error
     return Path(found)
+
+
+def _users(cache: Path) -> Path:
+    """Return the user's cache folder; without a home, as in a container, a temporary one."""
+    try:
+        return cache.expanduser()
+    except RuntimeError:
+        user = os.getuid() if hasattr(os, "getuid") else ""
+        return Path(tempfile.gettempdir()) / f"neurosim-{user}"

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from neurosim_tasks.checks import TaskError
+from neurosim_tasks.checks import TaskError, place
 from neurosim_tasks.noaa import fetch
 
+TABLE = "WTH.csv"
 AIRPORTS = ("JFK", "EWR", "LGA")
 """Stations of the embedded table; the first is the default."""
 
@@ -38,16 +39,15 @@ def locate(
     Raises
     ------
     TaskError
-        If there is no such file, or `station` and `years` do not go together.
+        If there is no such file, or none where the environment variable ``NEUROSIM_DATA`` says, or
+        `station` and `years` do not go together.
     """
     if path is not None:
         if years:
             raise TaskError(f"Weather: year = {years} must be None when path is given")
-        return _files(Path(path)), station
-    if station is None and not years:
-        folder = os.environ.get("NEUROSIM_DATA")
-        if folder and (Path(folder) / "WTH.csv").is_file():
-            return [Path(folder) / "WTH.csv"], None
+        return _files(place(path, "path"), path), station
+    if station is None and not years and (named := os.environ.get("NEUROSIM_DATA")):
+        return [_named(named)], None
     if station in (None, *AIRPORTS):
         if years:
             raise TaskError(
@@ -65,15 +65,27 @@ def locate(
     return [fetch(station, year, sha256.get(year)) for year in years], station
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
+def _files(path: Path, given: str | os.PathLike[str]) -> list[Path]:
+    if os.path.isfile(path):
         return [path]
-    if (path / "WTH.csv").is_file():
-        return [path / "WTH.csv"]
+    if os.path.isfile(path / TABLE):
+        return [path / TABLE]
     files = sorted(path.glob("*.csv"))
     if not files:
-        raise TaskError(f"Weather: path = {str(path)!r} must be a CSV file or a folder of them")
+        raise TaskError(f"Weather: path = {str(given)!r} must be a CSV file or a folder of them")
     return files
+
+
+def _named(variable: str) -> Path:
+    """Return the file that the environment variable names, or whose folder it names."""
+    found = place(variable, "NEUROSIM_DATA")
+    file = found / TABLE if os.path.isdir(found) else found
+    if not os.path.isfile(file):  # another table in its place would go unnoticed
+        raise TaskError(
+            f"Weather: NEUROSIM_DATA = {variable!r} must be a folder that holds {TABLE}, or that "
+            f"file; without the variable it is the embedded table"
+        )
+    return file
 
 
 def _embedded() -> Path:

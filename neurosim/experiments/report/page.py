@@ -10,14 +10,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 from jinja2 import Environment
 from markdown_it import MarkdownIt
-from matplotlib.figure import Figure
 
-Draw = Callable[[bool], Figure]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Draw = Callable[[bool], "Figure"]
 PHONE = 640  # CSS pixels; a narrower page is shown the narrow drawing
 
 
@@ -123,7 +124,9 @@ def _inline(svg: str) -> str:
 
 def _svg(figure: Figure) -> str:
     # Letters are drawn as shapes: no font is looked for. Nothing changes with the day.
+    from neurosim.drawing import matplotlib
+
     written = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "neurosim"}):
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "neurosim"}):
         figure.savefig(written, format="svg", metadata={"Date": None})
     return written.getvalue()

@@ -12,6 +12,7 @@ from neurosim.experiments.report import figure, many, run
 from neurosim.experiments.report.kept import Kept
 from neurosim.experiments.report.page import Page, as_html
 from neurosim.experiments.sweep.results import POOL
+from neurosim.files import place
 
 NAME = "report.html"
 
@@ -41,7 +42,7 @@ def write(folders: Sequence[str | os.PathLike[str]], out: Path | None = None) ->
     StorageError
         If the file cannot be written.
     """
-    paths = [Path(folder) for folder in folders]
+    paths = [place(folder) for folder in folders]
     page = _page(paths)
     out = out or (paths[0] / NAME if len(paths) == 1 else Path(NAME))
     write_text(out, as_html(page))

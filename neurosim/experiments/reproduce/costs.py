@@ -13,11 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from neurosim.errors import NeurosimError
 from neurosim.experiments import config as configs
@@ -26,6 +25,9 @@ from neurosim.experiments.folder import write_text
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, spread
 from neurosim.experiments.reproduce.spec import Reproduction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEAST = 0.05  # MB; processes that do the same differ by as much
 SHORT, TINY = 1, 8  # symbols and neurons of what everything else is measured above
@@ -66,7 +68,7 @@ def _peak() -> int:
 
 def _measured(resolved: dict[str, Any]) -> dict[str, float]:
     done = subprocess.run(
-        [sys.executable, "-m", MODULE],
+        [sys.executable, "-P", "-m", MODULE],  # -P: a random.py here is not Python's
         input=json.dumps(resolved),
         capture_output=True,
         check=False,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from neurosim.experiments import figures
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import Data
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw(data: Data) -> Figure:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from neurosim.experiments import figures
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, Data, spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LENGTH, NOISE, RATE = "task.length", "rule.noise_std", "rule.learning_rate"
 

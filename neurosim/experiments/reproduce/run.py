@@ -24,7 +24,7 @@ from neurosim.experiments.reproduce.data import gather
 from neurosim.experiments.reproduce.spec import Reproduction
 from neurosim.experiments.sweep.board import Board
 from neurosim.experiments.sweep.sweep import Sweep, Workers
-from neurosim.files import whole
+from neurosim.files import place, whole
 
 SUMMARY, TABLE, FIGURE, REPORT = "summary.md", "table.parquet", "figure", "report.md"
 
@@ -72,6 +72,7 @@ def reproduce(
     KeyboardInterrupt
         On Ctrl-C. What is done is kept.
     """
+    out = place(out)
     folder = out / plan.name
     if plan.file.panels == "costs":
         return _costs(plan, folder, None if board is None else board.counted)

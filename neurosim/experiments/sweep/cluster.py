@@ -7,6 +7,7 @@ dask-cuda, which does more, would bring a good part of RAPIDS with it.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING
 
 from neurosim.errors import InputError
 from neurosim.experiments.environment import cores
+from neurosim.files import current_folder
 
 if TYPE_CHECKING:
     from distributed import Client
 
 AGAIN = 3  # times that a run is started again whose process died
+SAFE = "PYTHONSAFEPATH"
 PATIENCE = 30  # how long to wait for a scheduler elsewhere [s]
 
 
@@ -47,6 +50,8 @@ def workers(
     DeviceError
         If there is no GPU to work on.
     """
+    if current_folder() is None:  # processes start in it
+        raise InputError("the current folder does not exist any more: go to another one")
     # Bokeh draws Dask's own pages; nobody misses them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -72,11 +77,30 @@ def workers(
                     yield client
                 return
             with (
+                _own_modules_apart(),
                 _gpus(jobs) if gpus else _processes(min(jobs or cores(), most)) as cluster,
                 Client(cluster, set_as_default=False) as client,
             ):
                 client.register_plugin(_deaf())
                 yield client
+
+
+@contextmanager
+def _own_modules_apart() -> Iterator[None]:
+    """Let the processes that are started find Python's own modules.
+
+    They look into the current folder first unless told not to, and a file called ``signal.py``
+    there is a user's. What a config names is found all the same.
+    """
+    before = os.environ.get(SAFE)
+    os.environ[SAFE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE]
+        else:
+            os.environ[SAFE] = before
 
 
 @contextmanager

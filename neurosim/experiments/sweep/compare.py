@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ from neurosim.experiments.baselines import DELTA, RIDGE
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import results
 from neurosim.experiments.sweep.runs import FINISHED, UNFINISHED
+from neurosim.files import place
 
 BASELINE = "baseline."
 OF_THE_NETWORK = (RIDGE, DELTA)
@@ -31,7 +31,7 @@ def gather(folders: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
         If a folder holds neither.
     """
     rows: list[dict[str, Any]] = []
-    for folder in map(Path, folders):
+    for folder in map(place, folders):
         row = results.row_of(Folder(folder))
         if row:
             rows.append(row)

@@ -18,7 +18,7 @@ from neurosim.experiments.config import load
 from neurosim.experiments.folder import Folder, read_table
 from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.experiments.tables import NONE
-from neurosim.files import lock, whole
+from neurosim.files import lock, place, whole
 
 POOL = "runs"
 TABLE = "results.parquet"
@@ -61,7 +61,7 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
         frame = ns.load_results("sweeps/rates")
         frame.groupby("rule.learning_rate")["test_mse"].mean()
     """
-    path = Path(folder)
+    path = place(folder)
     file = path / TABLE
     if file.is_file() and not _behind(path):
         frame = read_table(file)

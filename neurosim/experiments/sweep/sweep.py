@@ -18,6 +18,7 @@ from neurosim.experiments.folder import data_digest
 from neurosim.experiments.sweep import results
 from neurosim.experiments.sweep.cluster import AGAIN, workers
 from neurosim.experiments.sweep.runs import BUSY, FAILED, FINISHED, Run, carry_out, done
+from neurosim.files import place
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -132,7 +133,7 @@ class Sweep:
             run if run.config.read_back is run.config else replace(run, config=run.config.read_back)
             for run in runs
         ]
-        self.folder = Path(folder)
+        self.folder = place(folder)
         self._known: dict[str, str] = {}
 
     @property
