@@ -1,16 +1,18 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and JSON of a kind."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from neurosim.errors import BusyError, StorageError
+from neurosim.errors import BusyError, CheckpointError, StorageError
 
 
 @contextmanager
@@ -82,3 +84,40 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def read_json(path: str | os.PathLike[str], kind: Any) -> Any:
+    """Read a file of JSON, if what it holds is of a kind.
+
+    Parameters
+    ----------
+    path : path-like
+    kind : type
+        Whatever pydantic knows: ``dict[str, float]``, a model of one's own, ...
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or cannot be read, is no JSON, or of another kind.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path}: cannot be read ({reason})") from error
+    return parse_json(text, kind, path)
+
+
+def parse_json(text: str, kind: Any, where: object) -> Any:
+    """Read JSON of a kind, as `read_json` does; `where` says in errors where it is from."""
+    from pydantic import TypeAdapter, ValidationError  # takes a while, and little needs it
+
+    try:
+        return TypeAdapter(kind).validate_python(json.loads(text), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        says = problem["msg"][0].lower() + problem["msg"][1:]
+        raise CheckpointError(f"{where}: damaged ({f'{place}: ' * bool(place)}{says})") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{where}: damaged, no JSON ({error})") from error

@@ -21,8 +21,7 @@ def blown(rule, engine, gain=1.0, neuron=None, y=Y, learn=True, decorrelation=No
     sim = ns.Simulator(net, rule, decorrelation, batch=2, engine=engine, seed=3)
     sim.weights = {name: np.full_like(sim.weights[name], w) for name, w in changed.items()}
     with pytest.raises(ns.DivergenceError) as error:
-        for _ in range(20):
-            sim.run(U, y, learn and rule is not None)
+        sim.run(U, y, learn and rule is not None)
     return error.value
 
 
@@ -52,7 +51,7 @@ def test_weights_that_grew_have_made_an_activity_overflow_too(engine):
         assert part in str(error)
 
 
-@pytest.mark.parametrize("engine", ("cpu", "emulator"))  # float64 holds the loss of "objects"
+@pytest.mark.parametrize("engine", ["cpu", "emulator"])  # float64 holds the loss of "objects"
 def test_targets_that_nothing_can_be_compared_with(engine):
     error = blown(ns.ANP(1e-30), engine, y=Y + 1e30)
     assert (error.projection, error.population, error.step) == (None, None, 0)
@@ -67,7 +66,7 @@ def test_targets_that_nothing_can_be_compared_with(engine):
         (ns.NP(1e30, noise_std=1e-7), "Raise noise_std = 1e-07 of NP", "Lower"),
         (ns.WP(1e30, noise_std=1e-8), "Raise noise_std = 1e-08 of WP", "Lower"),
         (ns.RFLO(1e30), "Lower the learning_rate of RFLO, and", "noise_std"),
-        (ns.BPTT(1e30), "Lower the learning_rate of BPTT, and", "noise_std"),
+        (ns.BPTT(1e30, chunk=5), "Lower the learning_rate of BPTT, and", "noise_std"),
         (None, "Set smaller weights", "learning_rate"),
     ],
 )
