@@ -61,8 +61,7 @@ def matching(
             raise ValueError(
                 f"{prefix}{name} is {values.dtype} of shape {values.shape}, must be {like.shape}"
             )
-        with np.errstate(over="ignore"):
-            fine = np.isfinite(values.astype(np.float32)).all()
+        fine = bounded(values)
         if fine and name in COUNTS:
             fine = ((values >= 0) & (values < 2**53) & (values == np.floor(values))).all()
         if fine and name == LATE:
@@ -71,6 +70,12 @@ def matching(
             raise ValueError(f"{prefix}{name} holds numbers that it cannot have come to")
         found[name] = values
     return found
+
+
+def bounded(values: NDArray[Any]) -> bool:
+    """Whether float32 holds all numbers, and they are finite."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(values.astype(np.float32)).all())
 
 
 LATE = "late.about"  # four flags, a step, and how many turns ago it was

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim import checkpoint, describe
-from neurosim.checks import check_parts, check_threads, finite_array, fitting, matching
+from neurosim.checks import bounded, check_parts, check_threads, finite_array, fitting, matching
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
 from neurosim.errors import CheckpointError, DeviceError, InputError, is_count, nearest, require
 from neurosim.network import Network, Weights
@@ -370,7 +370,7 @@ class Simulator:
         """
         arrays = {f"weights/{name}": w for name, w in self._engine.weights().items()}
         arrays |= {f"state/{name}": values for name, values in self._engine.state().items()}
-        lost = [name for name, values in arrays.items() if not np.isfinite(values).all()]
+        lost = [name for name, values in arrays.items() if not bounded(values)]
         if lost:
             raise InputError(
                 f"Simulator: {lost[0]} holds numbers that are not finite: this state is no longer "

@@ -339,17 +339,27 @@ def test_a_state_that_is_not_usable_is_not_saved_over_one_that_is(tmp_path):
 
 # ------------------------------------------------------------------------------ names
 
-NAMES = [("A", "A.npy"), ("A.npy", "A"), ("a/b", "../a"), ("/a", "C:\\a"), ("weights/A", "\n"),
-         ("é" * 400, " "), ("description", "file"), ("x.s", "state"), ("%00", "allow_pickle")]  # fmt: skip
+NAMES = [
+    ("A", "A.npy"),
+    ("A.npy", "A"),
+    ("a/b", "../a"),
+    ("/a", "C:\\a"),
+    ("weights/A", "\n"),
+    ("é" * 400, " "),
+    ("description", "file"),
+    ("x.s", "state"),
+    ("%00", "allow_pickle"),
+]
 
 
 @pytest.mark.parametrize(("one", "other"), NAMES)
 @pytest.mark.parametrize("engine", ["objects", "cpu"])
 def test_weights_come_back_under_their_own_names(tmp_path, one, other, engine):
+    hidden = ns.Population(f"{one}.", 2, ns.Tanh())
     net = ns.Network(
-        (ns.Population("u", 2), ns.Population(f"{one}.", 2, ns.Tanh()), ns.Population("y", 2, ns.Linear())),
-        (ns.Projection(one, "u", f"{one}."), ns.Projection(other, f"{one}.", "y")),
-    )  # fmt: skip
+        (ns.Population("u", 2), hidden, ns.Population("y", 2, ns.Linear())),
+        (ns.Projection(one, "u", hidden.name), ns.Projection(other, hidden.name, "y")),
+    )
     sim = ns.Simulator(net, ns.ANP(1e-3), engine=engine)
     sim.run(np.ones((3, 1, 2)), np.ones((3, 1, 2)))
     sim.save(tmp_path / "c.npz")
@@ -360,10 +370,10 @@ def test_weights_come_back_under_their_own_names(tmp_path, one, other, engine):
 
 @pytest.mark.parametrize("name", ["", "a\0b", "\0", "\ud800", "a" * 1001, "é" * 501, b"a", None])
 def test_a_name_that_no_file_could_hold(name):
-    with pytest.raises(ns.InputError, match="Population: name = .*without NUL"):
-        ns.Population(name, 1)
-    with pytest.raises(ns.InputError, match="Projection: name = .*without NUL"):
-        ns.Projection(name, "u", "y")
-    if name is not None:
-        with pytest.raises(ns.InputError, match="decorrelation = .*without NUL"):
-            ns.Population("p", 1, ns.Tanh(), decorrelation=name)
+    for make in (
+        lambda: ns.Population(name, 1),
+        lambda: ns.Projection(name, "u", "y"),
+        lambda: ns.Population("p", 1, ns.Tanh(), decorrelation=name or ""),
+    ):
+        with pytest.raises(ns.InputError, match="without NUL"):
+            make()
