@@ -121,7 +121,7 @@ class Config:
         """Hash of all that decides what is learned in an epoch: not of the number of epochs."""
         resolved = self.resolved()
         del resolved["training"]["epochs"]
-        return _hash(resolved)
+        return hashed(resolved)
 
     @property
     def digests(self) -> set[str]:
@@ -131,11 +131,11 @@ class Config:
     @cached_property
     def identity(self) -> str:
         """Hash of the whole config: of all that decides what comes out."""
-        return _hash(self.resolved())
+        return hashed(self.resolved())
 
     def flat(self) -> dict[str, Any]:
         """The resolved config as one table, its keys such as ``rule.learning_rate.B``."""
-        return dict(_leaves(self.resolved()))
+        return dict(leaves(self.resolved()))
 
     def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
         """Fields, as ``table.key``, in which this config and `other` differ, with both values."""
@@ -406,14 +406,16 @@ def _no_table(key: str) -> str:
     return f"[{key}]: no such table; {nearest(key, TABLES)}"
 
 
-def _hash(resolved: Mapping[str, Any]) -> str:
+def hashed(resolved: Mapping[str, Any]) -> str:
+    """Hash of a config's tables."""
     return hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()
 
 
-def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Give all fields of tables within tables, by keys such as ``rule.learning_rate.B``."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}.")
+            yield from leaves(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 
