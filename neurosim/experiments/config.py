@@ -8,13 +8,14 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from neurosim.engines import AUTO, ENGINES, resolve
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError, NeurosimError, nearest
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
@@ -109,6 +110,22 @@ class Config:
         # A task with a batch of its own has the training's: saying it twice invites a difference.
         whole["task"].pop("batch", None)
         return {name: whole[name] for name in TABLES if name in whole}
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Have the task named where it has no data to show.
+
+        Raises
+        ------
+        InputError
+            In place of the errors by which a task, which knows nothing of neurosim, says so.
+        """
+        try:
+            yield
+        except NeurosimError:
+            raise
+        except (ValueError, OSError) as error:
+            raise InputError(f"task {self.names['task']!r}: {error}") from error
 
     @cached_property
     def shown(self) -> Any:

@@ -304,7 +304,7 @@ class Folder:
         CheckpointError
             If the file is damaged.
         """
-        if not self.history.is_file():
+        if not self.history.exists():
             return History()
         rows = self.epochs().to_dict("records")
         return History([{str(key): value for key, value in row.items()} for row in rows])
@@ -370,10 +370,8 @@ def data_digest(config: Config) -> str:
         If the task has no data to show.
     """
     digest = hashlib.sha256()
-    try:
+    with config.asking():
         arrays = (*config.shown.train(0), *config.shown.test())
-    except (ValueError, OSError) as error:  # a task, which may be one's own, says so by these
-        raise InputError(f"task {config.names['task']!r}: {error}") from error
     for array in arrays:
         digest.update(str(np.shape(array)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())

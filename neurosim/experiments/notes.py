@@ -66,14 +66,6 @@ class Epoch(_Note):
     data: str
 
 
-class Cost(_Note):
-    """An entry of ``costs.json``: what a process that learned once took."""
-
-    mb: float
-    seconds: float
-    steps: float
-
-
 def read(path: Path, kind: Any) -> dict[str, Any]:
     """Read one of these files, as a dict.
 

@@ -95,19 +95,30 @@ def plugin(name: str, known: Mapping[str, type], what: str) -> type:
         if name not in known:
             raise InputError(f"{what} {name!r} does not exist; {nearest(name, known)}; {OWN}")
         return known[name]
+    found = own(name, what)
+    if not isinstance(found, type):
+        raise InputError(f"{what} {name!r} must be a class, is {found!r}")
+    return found
+
+
+def own(name: str, what: str) -> Any:
+    """Import whatever ``package.module:name`` is; the module may lie in the current folder.
+
+    Raises
+    ------
+    InputError
+        If it cannot be imported.
+    """
     module, _, attribute = name.partition(":")
     if os.getcwd() not in sys.path:  # what is one's own is often a file right here
         sys.path.append(os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             f"{what} {name!r} cannot be imported ({error}); is its file in the current folder, or "
             f"its package installed?"
         ) from error
-    if not isinstance(found, type):
-        raise InputError(f"{what} {name!r} must be a class, is {found!r}")
-    return found
 
 
 def _shipped(packaged: str, checkout: str) -> Path:

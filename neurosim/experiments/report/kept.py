@@ -103,7 +103,10 @@ class Kept:
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What learning took: ``steps``, ``seconds``, ``memory``, ``engine``, counts of a step."""
+        """What learned, and what it took.
+
+        ``rule``, ``batch`` and ``engine``; ``steps``, ``seconds``, ``memory``, counts of a step.
+        """
         rows = [row for row in self.history.rows if row["steps"]]
         found: dict[str, Any] = {
             "steps": int(sum(row["steps"] for row in rows)),
@@ -111,6 +114,8 @@ class Kept:
             "seconds_per_step": pace(self.history),
             "memory": self.numbers.get("memory"),
             "engine": self.config.training.engine,
+            "batch": self.config.training.batch,
+            "rule": self.config.names["rule"],
         }
         return found | {name: rows[-1][name] for name in COUNTS if rows}
 

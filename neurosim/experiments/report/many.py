@@ -75,7 +75,8 @@ def page(title: str, runs: Sequence[Kept], lost: Sequence[str] = ()) -> Page:
     lines += ["", "## Costs", "", *_costs(groups, by_name)]
     if len(done) and not best.missing:
         lines += ["", "Of the run of the lowest test error:", ""]
-        lines += costs.tell(best.trained, best.task, best.learned)
+        lines += costs.learning(best.learned)
+        lines += ["", *costs.network(best.trained, best.task, best.learned)]
     lines += ["", "## Settings", "", *_settings(frame)]
     return Page(title, "\n".join(lines) + "\n", pictures)
 

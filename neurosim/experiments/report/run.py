@@ -32,11 +32,11 @@ def page(run: Kept) -> Page:
         lines.append("![What was asked for and what the network answers](predictions)")
     lines += ["", "## What the chip is assumed to do", "", *chip(config)]
     lines += ["", "## What the rule has to know", "", *budgets([run])]
-    lines += ["", "## Costs", ""]
+    lines += ["", "## Costs", "", *costs.learning(run.learned), ""]
     if run.missing:
-        lines.append(f"Not measured: {plain(run.missing)}.")
+        lines.append(f"The network was not measured: {plain(run.missing)}.")
     else:
-        lines += costs.tell(run.trained, run.task, run.learned)
+        lines += costs.network(run.trained, run.task, run.learned)
     lines += ["", "## Settings", "", *_settings(run), "", *_ran_on(run)]
     return Page(run.name, "\n".join(lines) + "\n", pictures)
 

@@ -179,7 +179,7 @@ def _epochs(folder: Folder) -> int:
 
 def _costs(folder: Folder) -> dict[str, Any]:
     """Seconds of learning, and of a learning step: the median epoch's; or why they are unknown."""
-    if not folder.history.is_file():
+    if not folder.history.exists():
         return {}
     try:
         rows = folder.epochs()
