@@ -65,8 +65,8 @@ def _learning(found: Mapping[str, Any]) -> list[str]:
         "",
         f"A step is of all {found['batch']} replicas and all passes side by side. Events: "
         "numbers that neurons send; synaptic operations: weights that one meets, zero or not; "
-        "weight writes: weights told to change. Memory is without the data and the record, which grow with the "
-        f"sequence whoever learns.{backward} Engine {found['engine']}.",
+        "weight writes: weights told to change. Memory is without the data and the record, which "
+        f"grow with the sequence whoever learns.{backward} Engine {found['engine']}.",
     ]
 
 
