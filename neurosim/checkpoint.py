@@ -5,30 +5,34 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import CheckpointError
-from neurosim.files import place, whole
+from neurosim.files import parse_json, place, whole
 
 VERSION = 1
 _DESCRIPTION = "description"
-# What reading a file of another kind, or half a file, can raise.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_SUFFIX = ".npy"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says that an array is, which is looked at before there is room made for it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 def write(
@@ -63,25 +67,88 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
     CheckpointError
         If the file is missing, truncated, damaged, of another kind or another version.
     """
+    with _opened(path) as (file, headers):
+        return {name: _array(file, name) for name in headers}, _described(file, path)
+
+
+def look(path: str | os.PathLike[str]) -> tuple[dict[str, Header], dict[str, Any]]:
+    """Read the description, and of the arrays what they are, but not their values.
+
+    Returns
+    -------
+    headers, description
+
+    Raises
+    ------
+    CheckpointError
+        As `read`.
+    """
+    with _opened(path) as (file, headers):
+        return headers, _described(file, path)
+
+
+@contextmanager
+def _opened(
+    path: str | os.PathLike[str],
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header]]]:
+    """Open a file, and read the headers of its arrays, the description's apart."""
     path = place(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        description = json.loads(str(arrays.pop(_DESCRIPTION)))
-        if not isinstance(description, dict):
-            raise TypeError("its description is not a table")
-    except _DAMAGE as error:
+        with zipfile.ZipFile(path) as file:
+            room = os.stat(path).st_size
+            headers = {}
+            for member in file.infolist():
+                room -= member.file_size
+                headers[member.filename.removesuffix(_SUFFIX)] = _header(file, member)
+            if room < 0:
+                raise ValueError("its arrays are larger than itself")
+            del headers[_DESCRIPTION]
+            yield file, headers
+    except CheckpointError:
+        raise
+    except Exception as error:  # a file of another kind, or half a file, can raise anything
         raise CheckpointError(
             f"{path}: damaged, truncated, or not a checkpoint ({type(error).__name__}: {error})"
         ) from error
-    if description.get("version") != VERSION:
+
+
+def _header(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
+    """Read what an array is; refuse one that is larger than what the file holds of it."""
+    formats = np.lib.format
+    with file.open(member) as stored:
+        version = formats.read_magic(stored)
+        read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
+        shape, _, dtype = read(stored)
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        told = stored.tell() + size
+    if member.compress_type != zipfile.ZIP_STORED or dtype.hasobject or told != member.file_size:
+        raise ValueError(f"{member.filename} is {dtype} of shape {shape}, and the file has no such")
+    return Header(shape, dtype)
+
+
+def _array(file: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with file.open(name + _SUFFIX) as stored:
+        return np.lib.format.read_array(stored, allow_pickle=False)
+
+
+def _described(file: zipfile.ZipFile, path: str | os.PathLike[str]) -> dict[str, Any]:
+    described = _array(file, _DESCRIPTION)
+    if described.shape or described.dtype.kind != "U":
+        raise TypeError("its description is no text")
+    description: dict[str, Any] = parse_json(str(described), dict[str, Any], path)
+    version = description.get("version")
+    if isinstance(version, bool) or version != VERSION:
         raise CheckpointError(
-            f"{path}: version = {description.get('version')!r} must be {VERSION}; "
+            f"{path}: version = {version!r} must be {VERSION}; "
             f"it was written by another version of neurosim"
         )
-    return arrays, description
+    if not isinstance(description.get("extra", {}), dict):
+        raise CheckpointError(f"{path}: damaged (extra: must be a table)")
+    return description
 
 
 def _plain(value: Any) -> Any:

@@ -10,15 +10,49 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim.bptt import BPTT
+from neurosim.checkpoint import Header
+from neurosim.engines import Plan
 from neurosim.errors import InputError, is_count, require
 from neurosim.local import DECORRELATION, ProjectionRule, arguments, check_scalar, options, scalar
 from neurosim.network import Network
+from neurosim.substrate import Substrate
+
+
+def fitting(headers: Mapping[str, Header], plan: Plan) -> None:
+    """Refuse arrays of other shapes than a plan needs, before there is room made for the plan.
+
+    These say how large everything is: weights, replicas, passes, steps that are remembered.
+    """
+    network, rule = plan.network, plan.rule
+    shapes: dict[str, tuple[int, ...]] = {
+        f"weights/{name}": shape for name, shape in plan.matrices().items()
+    }
+    if isinstance(rule, BPTT):
+        if plan.learns and rule.schedule == "online":
+            shapes["state/past.inputs"] = rule.truncate or 0, plan.batch, network.inputs.size
+        heads = {(plan.batch, p.size) for p in network.populations[1:-1]}
+        if headers["state/x"].shape not in heads:
+            raise ValueError(f"state/x has shape {headers['state/x'].shape}")
+    for population in network.populations if not isinstance(rule, BPTT) else ():
+        lanes = plan.lanes, population.size
+        shapes[f"state/{population.name}.x"] = lanes
+        if plan.shows:
+            shapes[f"state/{population.name}.readings"] = plan.remembered, *lanes
+    for name, shape in shapes.items():
+        if headers[name].shape != shape:
+            raise ValueError(f"{name} has shape {headers[name].shape}, must be {shape}")
 
 
 def matching(
-    arrays: Mapping[str, NDArray[Any]], prefix: str, wanted: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, NDArray[Any]],
+    prefix: str,
+    wanted: Mapping[str, NDArray[Any]],
+    remembered: int = 0,
 ) -> dict[str, NDArray[Any]]:
-    """Take the arrays that are wanted, if they are numbers of the right shape."""
+    """Take the arrays that are wanted, if they are finite numbers of the right shape.
+
+    What is said to be under way must be of one of the last `remembered` steps.
+    """
     found = {}
     for name, like in wanted.items():
         values = arrays[prefix + name]
@@ -26,8 +60,40 @@ def matching(
             raise ValueError(
                 f"{prefix}{name} is {values.dtype} of shape {values.shape}, must be {like.shape}"
             )
+        fine = bounded(values)
+        if fine and name in COUNTS:
+            whole = (values >= 0) & (values < 2**53) & (values == np.floor(values))
+            fine = bool(whole.all())
+        if fine and name == LATE:
+            fine = bool((values[:, :4] <= 1).all() and (values[:, 5] < remembered).all())
+        if not fine:
+            raise ValueError(f"{prefix}{name} holds numbers that it cannot have come to")
         found[name] = values
     return found
+
+
+def bounded(values: NDArray[Any]) -> bool:
+    """Whether float32 holds all numbers, and they are finite."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(values.astype(np.float32)).all())
+
+
+LATE = "late.about"  # four flags, a step, and how many turns ago it was
+COUNTS = ("optimiser.updates", "optimiser.count", "line.count", LATE)
+
+
+def check_parts(
+    network: Any, rule: Any, decorrelation: Any, substrate: Any, batch: Any, seed: Any
+) -> None:
+    """Refuse what no simulator can be made of."""
+    require(isinstance(network, Network), "Simulator", "network", network, "a Network")
+    fine = isinstance(substrate, Substrate)
+    require(fine, "Simulator", "substrate", substrate, "a Substrate")
+    require(is_count(batch) and batch >= 1, "Simulator", "batch", batch, "an int >= 1")
+    fine = is_count(seed) and 0 <= seed < 2**32
+    require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
+    check_rule(rule)
+    check_decorrelation(decorrelation, network)
 
 
 def check_threads(threads: Any) -> None:

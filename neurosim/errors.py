@@ -51,24 +51,27 @@ class KernelError(NeurosimError, RuntimeError):
 
 
 class DivergenceError(NeurosimError, ArithmeticError):
-    """The numbers blew up while learning.
+    """Numbers overflowed: weights of a projection, the activity of a population, or the loss.
 
     Attributes
     ----------
-    projection : str
-        Name of the projection whose weights are to blame.
     step : int
         Timestep, counted from the simulator's first, at which the run stopped.
+    projection : str or None
+        Name of the projection whose weights blew up.
+    population : str or None
+        Name of the population whose activity overflowed, while all weights are finite.
     """
 
-    def __init__(self, projection: str, step: int, largest: float) -> None:
-        self.projection = projection
-        self.step = step
-        super().__init__(
-            f"Simulator: weights of projection {projection!r} blew up at step {step} "
-            f"(largest |weight| = {largest:.3g}); the state is no longer usable. Lower the "
-            f"learning rate or noise_std, and go on from the last checkpoint."
-        )
+    def __init__(
+        self,
+        message: str,
+        step: int = 0,
+        projection: str | None = None,
+        population: str | None = None,
+    ) -> None:
+        self.step, self.projection, self.population = step, projection, population
+        super().__init__(message)
 
 
 def require(ok: bool, owner: str, field: str, value: Any, allowed: str) -> None:

@@ -1,17 +1,19 @@
-"""Files that are either whole or absent, and where a path leads."""
+"""Files that are either whole or absent, JSON of a kind, and where a path leads."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from neurosim.errors import BusyError, InputError, StorageError
+from neurosim.errors import BusyError, CheckpointError, InputError, StorageError
 
 
 def place(path: str | os.PathLike[str]) -> Path:
@@ -138,3 +140,40 @@ def _mode(file: Path) -> int | None:
     if not stat.S_ISREG(found):
         raise OSError("it is no file")
     return stat.S_IMODE(found)
+
+
+def read_json(path: str | os.PathLike[str], kind: Any) -> Any:
+    """Read a file of JSON, if what it holds is of a kind.
+
+    Parameters
+    ----------
+    path : path-like
+    kind : type
+        Whatever pydantic knows: ``dict[str, float]``, a model of one's own, ...
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or cannot be read, is no JSON, or of another kind.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path}: cannot be read ({reason})") from error
+    return parse_json(text, kind, path)
+
+
+def parse_json(text: str, kind: Any, where: object) -> Any:
+    """Read JSON of a kind, as `read_json` does; `where` says in errors where it is from."""
+    from pydantic import TypeAdapter, ValidationError  # takes a while, and little needs it
+
+    try:
+        return TypeAdapter(kind).validate_python(json.loads(text), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        says = problem["msg"][0].lower() + problem["msg"][1:]
+        raise CheckpointError(f"{where}: damaged ({f'{place}: ' * bool(place)}{says})") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{where}: damaged, no JSON ({error})") from error

@@ -20,6 +20,9 @@ from neurosim.neurons import Linear, One, Tanh
 
 Weights = dict[str, NDArray[np.float32]]
 
+LONGEST = 1000  # bytes of a name
+NAME = f"a non-empty string, of at most {LONGEST} bytes as UTF-8 and without NUL"
+
 
 @dataclass(frozen=True)
 class Population:
@@ -49,7 +52,7 @@ class Population:
 
     def __post_init__(self) -> None:
         owner = f"Population {self.name!r}"
-        require(_is_name(self.name), "Population", "name", self.name, "a non-empty string")
+        require(_is_name(self.name), "Population", "name", self.name, NAME)
         require(is_count(self.size) and self.size >= 1, owner, "size", self.size, "an int >= 1")
         if self.neuron is not None:
             if scalar(type(self.neuron), "activity") is None:
@@ -59,7 +62,7 @@ class Population:
             check_scalar(type(self.neuron), "slope", SLOPE)
         if self.decorrelation is not None:
             fine = _is_name(self.decorrelation) and self.neuron is not None
-            allowed = "None, or a matrix's name on a population that has a neuron model"
+            allowed = f"None, or a matrix's name on a population that has a neuron model: {NAME}"
             require(fine, owner, "decorrelation", self.decorrelation, allowed)
         freeze(self)
 
@@ -99,7 +102,7 @@ class Projection:
 
     def __post_init__(self) -> None:
         owner = f"Projection {self.name!r}"
-        require(_is_name(self.name), "Projection", "name", self.name, "a non-empty string")
+        require(_is_name(self.name), "Projection", "name", self.name, NAME)
         require(is_count(self.delay) and self.delay in (0, 1), owner, "delay", self.delay, "0 or 1")
         fine = is_number(self.gain) and self.gain >= 0
         require(fine, owner, "gain", self.gain, "a finite number >= 0")
@@ -331,4 +334,10 @@ def _hears(neuron: Any) -> bool:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
+    """Whether a name is text that the name of an array in a checkpoint can hold, as UTF-8."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        return 0 < len(value.encode()) <= LONGEST
+    except UnicodeEncodeError:
+        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim import checkpoint, describe
-from neurosim.checks import check_decorrelation, check_rule, check_threads, finite_array, matching
+from neurosim.checks import bounded, check_parts, check_threads, finite_array, fitting, matching
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
-from neurosim.errors import CheckpointError, InputError, is_count, nearest, require
+from neurosim.errors import CheckpointError, DeviceError, InputError, is_count, nearest, require
 from neurosim.exclusive import Exclusive
 from neurosim.frozen import Frozen
 from neurosim.network import Network, Weights
@@ -86,15 +85,8 @@ class Simulator:
         seed: int = 0,
         threads: int = 1,
     ) -> None:
-        require(isinstance(network, Network), "Simulator", "network", network, "a Network")
         substrate = Substrate() if substrate is None else substrate
-        fine = isinstance(substrate, Substrate)
-        require(fine, "Simulator", "substrate", substrate, "a Substrate")
-        require(is_count(batch) and batch >= 1, "Simulator", "batch", batch, "an int >= 1")
-        fine = is_count(seed) and 0 <= seed < 2**32
-        require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
-        check_rule(rule)
-        check_decorrelation(decorrelation, network)
+        check_parts(network, rule, decorrelation, substrate, batch, seed)
         # Copies, as a checkpoint gives them back: they share nothing with the caller's objects.
         network, rule = describe.kept_network(network), describe.kept("rule", rule)
         decorrelation = describe.kept("decorrelation", decorrelation)
@@ -393,6 +385,8 @@ class Simulator:
 
         Raises
         ------
+        InputError
+            If numbers have overflowed: such a state is no longer usable.
         StorageError
             If the file cannot be written.
         """
@@ -400,6 +394,12 @@ class Simulator:
             weights, state = self._engine.weights(), self._engine.state()
         arrays = {f"weights/{name}": w for name, w in weights.items()}
         arrays |= {f"state/{name}": values for name, values in state.items()}
+        lost = [name for name, values in arrays.items() if not bounded(values)]
+        if lost:
+            raise InputError(
+                f"Simulator: {lost[0]} holds numbers that are not finite: this state is no longer "
+                f"usable, and {os.fspath(path)} is left as it was"
+            )
         description = {
             "kind": "simulator",
             "network": describe.network(self.network),
@@ -441,7 +441,7 @@ class Simulator:
         DeviceError
             If the engine needs a GPU, and there is none to work on: name another one.
         """
-        arrays, saved = checkpoint.read(path)
+        headers, saved = checkpoint.look(path)
         if saved.get("kind") != "simulator":
             raise CheckpointError(f"{path}: kind = {saved.get('kind')!r} must be 'simulator'")
         with _whole(path):
@@ -452,20 +452,20 @@ class Simulator:
         if engine is not None:
             find(chosen, rule)
         with _whole(path):
-            sim = cls(
-                describe.to_network(saved["network"], known),
-                rule=rule,
-                decorrelation=describe.to_thing(saved["decorrelation"], known),
-                substrate=describe.to_thing(saved["substrate"], known),
-                batch=saved["batch"],
-                engine=chosen,
-                seed=saved["seed"],
-                threads=threads,
-            )
+            network = describe.to_network(saved["network"], known)
+            decorrelation = describe.to_thing(saved["decorrelation"], known)
+            substrate = describe.to_thing(saved["substrate"], known)
+            batch, seed, step = (saved[name] for name in ("batch", "seed", "step"))
+            fine = is_count(step) and 0 <= step < 2**32
+            require(fine, "Simulator", "step", step, "a whole number in [0, 2**32)")
+            check_parts(network, rule, decorrelation, substrate, batch, seed)
+            fitting(headers, Plan(network, rule, decorrelation, substrate, batch, seed))
+            arrays, _ = checkpoint.read(path)
+            sim = cls(network, rule, decorrelation, substrate, batch, chosen, seed, threads)
             sim._reason = reason
             weights = matching(arrays, "weights/", sim._engine.weights())
-            state = matching(arrays, "state/", sim._engine.state())
-            sim._go_on_from(weights, state, operator.index(saved["step"]))
+            state = matching(arrays, "state/", sim._engine.state(), sim._plan.remembered)
+            sim._go_on_from(weights, state, step)
         return sim
 
     def _go_on_from(self, weights: Weights, state: dict[str, Any], step: int) -> None:
@@ -596,7 +596,7 @@ def _whole(path: str | os.PathLike[str]) -> Iterator[None]:
     """Blame the file for what is missing or wrong in it."""
     try:
         yield
-    except CheckpointError:
+    except (CheckpointError, DeviceError, MemoryError):
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise CheckpointError(f"{path}: incomplete ({type(error).__name__}: {error})") from error
+    except Exception as error:  # what a file may hold can raise anything
+        raise CheckpointError(f"{path}: damaged ({type(error).__name__}: {error})") from error

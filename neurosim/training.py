@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
 from neurosim import screen
-from neurosim.errors import CheckpointError, DivergenceError, InputError, is_count, require
+from neurosim.engines.overflow import divergence
+from neurosim.errors import CheckpointError, InputError, is_count, require
 from neurosim.network import Network
 from neurosim.simulator import Simulator
 
@@ -280,7 +281,7 @@ def _learn(
         record = sim.run(inputs[:, group], targets[:, group], learn=True, progress=bar.step)
         bar.group(len(inputs))
         if not np.isfinite(record.mse):
-            raise _diverged(sim)  # finite weights can still be so large that the loss is not
+            raise divergence(sim._engine, sim.step)
         errors.append(record.mse)
         counts += [getattr(record, name).sum() for name in COUNTS]
     seconds, steps = time.perf_counter() - started, len(inputs) * len(groups)
@@ -294,13 +295,8 @@ def _refuse_lost(sim: Simulator, history: History) -> None:
     for name in ("train_mse", "test_mse") if last["epoch"] else ():
         if not last[name] <= LOST * max(1.0, first[name]):
             history.rows.pop()
-            raise _diverged(sim)
-
-
-def _diverged(sim: Simulator) -> DivergenceError:
-    largest = {name: float(np.abs(w).max()) for name, w in sim.weights.items()}
-    name = max(largest, key=lambda name: largest[name])
-    return DivergenceError(name, sim.step, largest[name])
+            said = f"{name} grew from {first[name]:.3g} to {last[name]:.3g}"
+            raise divergence(sim._engine, sim.step, lost=said)
 
 
 def _check(sim: Simulator, task: Any, epochs: Any) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import errno
+import functools
+import io
+import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -92,7 +97,7 @@ def save(path, values, pickle=False):
         (lambda path: path.write_text("weights: none"), "damaged, truncated, or not a check"),
         (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(100)), "damaged, truncated, or not"),
         (lambda path: savez(path, a=np.ones(3)), "damaged, truncated, or not a checkpoint"),
-        (lambda path: savez(path, description=np.array("{")), "damaged, truncated, or not a"),
+        (lambda path: savez(path, description=np.array("{")), "damaged, no JSON"),
         (lambda path: savez(path, description=np.ones(3)), "damaged|version"),
         (lambda path: savez(path, description=np.array("[1, 2]")), "damaged|version"),
         (lambda path: savez(path, description=np.array("3")), "damaged|version"),
@@ -192,3 +197,183 @@ def test_a_file_that_contradicts_itself(saved, tmp_path, damage, engine):
 def test_asking_for_an_engine_that_does_not_exist_is_not_the_files_fault(saved):
     with pytest.raises(ns.InputError, match="engine = 'steam' does not exist"):
         ns.Simulator.load(saved, engine="steam")
+
+
+# ------------------------------------------------------- what a file claims, and what it holds
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((10**6, 10**6), "<f4"),
+        ((2**62, 2**62), "<f4"),
+        ((10**12,), "<U1000"),
+        ((10**9, 0, 3), "<f4"),  # no bytes, and another shape than is needed
+        ((3, 2), "|O"),
+    ],
+)
+@pytest.mark.parametrize("name", ["weights/A", "state/hidden.x", "description"])
+def test_no_room_is_made_for_what_a_header_claims(saved, tmp_path, name, shape, dtype):
+    path = tmp_path / "c.npz"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w") as new:
+        for member in old.namelist():
+            held = old.read(member)
+            if member == f"{name}.npy":
+                file = io.BytesIO()
+                header = {"descr": dtype, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_2_0(file, header)
+                held = file.getvalue()
+            new.writestr(member, held)
+    with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged"):
+        ns.Simulator.load(path)
+
+
+def test_nor_for_what_unpacks_to_more_than_the_file(saved, tmp_path):
+    path = tmp_path / "c.npz"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            new.writestr(member, old.read(member))
+    with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged"):
+        checkpoint.read(path)
+
+
+ODD = [None, True, -5, 10**9, 10**30, 0.5, float("nan"), "", "a\0b", [], [[1]], {}, {"A": 1.0}]
+
+
+def places(described, above=()):
+    """Every place in a description."""
+    inside = {dict: lambda: described.items(), list: lambda: enumerate(described)}
+    for key, value in inside.get(type(described), list)():
+        yield (*above, key)
+        yield from places(value, (*above, key))
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+def test_whatever_a_description_says_is_loaded_or_refused(saved, tmp_path, value):
+    """And quickly: nothing is made of a size that the arrays in the file do not have."""
+    path, again = tmp_path / "c.npz", tmp_path / "again.npz"
+    arrays, whole = checkpoint.read(saved)
+    for place in places(whole):
+        described = copy.deepcopy(whole)
+        table = functools.reduce(lambda table, key: table[key], place[:-1], described)
+        table[place[-1]] = value
+        checkpoint.write(path, arrays, described)
+        try:
+            loaded = ns.Simulator.load(path)
+        except ns.CheckpointError:
+            continue
+        loaded.save(again, described["extra"])
+        found = checkpoint.read(again)[1]
+        assert json.dumps(found) == json.dumps(described) or place == ("rule", "schedule")
+
+
+CLAIMS = {
+    "batch": 10**9,
+    "step": -5,
+    "seed": 2**32,
+    "rule": {"class": "NP", "learning_rate": 1e-3, "pairs": 10**12},
+    "substrate": {"class": "Substrate", "reward_delay": 10**9},
+}
+
+
+@pytest.mark.parametrize("field", CLAIMS)
+def test_a_description_that_would_not_fit_into_memory(saved, tmp_path, field):
+    arrays, description = checkpoint.read(saved)
+    checkpoint.write(tmp_path / "c.npz", arrays, description | {field: CLAIMS[field]})
+    with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged"):
+        ns.Simulator.load(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda values: np.full_like(values, np.nan),
+        lambda values: np.full(values.shape, 1e300),
+        lambda values: np.ones(values.shape, dtype=complex),
+        lambda values: np.ones(values.shape, dtype=bool),
+        lambda values: values[:0],
+        lambda values: np.stack([values] * 2),
+    ],
+)
+@pytest.mark.parametrize("engine", ["objects", "cpu"])
+def test_whatever_an_array_holds_is_finite_and_fits(tmp_path, damage, engine):
+    path = tmp_path / "c.npz"
+    chip = ns.Substrate(reward_delay=1, reward_noise=0.1, event_loss=0.1)
+    net = ns.rnn(2, 3, 1)
+    sim = ns.Simulator(net, ns.ANP(1e-3, optimiser="adam"), None, chip, batch=2, engine=engine)
+    sim.run(np.ones((3, 2, 2)), np.ones((3, 2, 1)))
+    sim.save(path)
+    arrays, description = checkpoint.read(path)
+    ns.Simulator.load(path)
+    for name, values in arrays.items():
+        checkpoint.write(path, {**arrays, name: damage(values)}, description)
+        with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged"):
+            ns.Simulator.load(path)
+
+
+@pytest.mark.parametrize("column", [0, 4, 5])
+@pytest.mark.parametrize("value", [-1.0, 0.5, 1e30])
+def test_what_is_on_its_way_must_have_been_sent(tmp_path, column, value):
+    path = tmp_path / "c.npz"
+    chip = ns.Substrate(reward_delay=1)
+    sim = ns.Simulator(ns.rnn(2, 3, 1), ns.ANP(1e-3), None, chip, engine="objects")
+    sim.run(np.ones((3, 1, 2)), np.ones((3, 1, 1)))
+    sim.save(path)
+    arrays, description = checkpoint.read(path)
+    arrays["state/late.about"][0, column] = value
+    checkpoint.write(path, arrays, description)
+    with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged .*late\.about"):
+        ns.Simulator.load(path)
+
+
+def test_a_state_that_is_not_usable_is_not_saved_over_one_that_is(tmp_path):
+    path = tmp_path / "c.npz"
+    sim = ns.Simulator(ns.rnn(2, 3, 1, neuron=ns.Linear(), gain=1e30), engine="objects")
+    sim.save(path)
+    with pytest.raises(ns.DivergenceError):
+        sim.run(np.ones((30, 1, 2)), np.ones((30, 1, 1)), learn=False)
+    with pytest.raises(ns.InputError, match=r"not finite.*c\.npz is left"):
+        sim.save(path)
+    assert ns.Simulator.load(path).step == 0
+
+
+# ------------------------------------------------------------------------------ names
+
+NAMES = [
+    ("A", "A.npy"),
+    ("A.npy", "A"),
+    ("a/b", "../a"),
+    ("/a", "C:\\a"),
+    ("weights/A", "\n"),
+    ("é" * 400, " "),
+    ("description", "file"),
+    ("x.s", "state"),
+    ("%00", "allow_pickle"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), NAMES)
+@pytest.mark.parametrize("engine", ["objects", "cpu"])
+def test_weights_come_back_under_their_own_names(tmp_path, one, other, engine):
+    hidden = ns.Population(f"{one}.", 2, ns.Tanh())
+    net = ns.Network(
+        (ns.Population("u", 2), hidden, ns.Population("y", 2, ns.Linear())),
+        (ns.Projection(one, "u", hidden.name), ns.Projection(other, hidden.name, "y")),
+    )
+    sim = ns.Simulator(net, ns.ANP(1e-3), engine=engine)
+    sim.run(np.ones((3, 1, 2)), np.ones((3, 1, 2)))
+    sim.save(tmp_path / "c.npz")
+    loaded = ns.Simulator.load(tmp_path / "c.npz")
+    for name in (one, other):
+        np.testing.assert_array_equal(loaded.weights[name], sim.weights[name])
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\0", "\ud800", "a" * 1001, "é" * 501, b"a", None])
+def test_a_name_that_no_file_could_hold(name):
+    for make in (
+        lambda: ns.Population(name, 1),
+        lambda: ns.Projection(name, "u", "y"),
+        lambda: ns.Population("p", 1, ns.Tanh(), decorrelation=name or ""),
+    ):
+        with pytest.raises(ns.InputError, match="without NUL"):
+            make()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -324,3 +325,64 @@ def test_a_disk_that_is_really_full(tmp_path):
     assert "Traceback" not in done.stderr
     left = {path.name for path in (tmp_path / "run").rglob("*")}
     assert left <= {".lock", "config.toml", "environment.json"}
+
+
+# ------------------------------------------------------- whose fault it is
+
+FAULTS = [ValueError("boom"), OSError("boom"), KeyError("boom"), FileNotFoundError(2, "boom")]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+def test_a_fault_is_not_taken_for_the_users_mistake(monkeypatch, fault):
+    def broken(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("neurosim.experiments.load", broken)
+    monkeypatch.setattr(sys, "argv", ["neurosim", "run", "quickstart"])
+    with pytest.raises(type(fault)):  # Python shows it whole, exit code 1
+        cli.main()
+
+
+CONFIG = '[task]\nname = "{}"\n[rule]\nname = "ANP"\nlearning_rate = 1e-3\n'
+
+
+def test_a_fault_is_shown_whole(tmp_path):
+    (tmp_path / "tiny.toml").write_text(CONFIG.format("mine_broken:Task"))
+    (tmp_path / "mine_broken.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from neurosim_tasks import MackeyGlass\n"
+        "@dataclass(frozen=True)\n"
+        "class Task(MackeyGlass):\n"
+        "    def train(self, epoch=0):\n"
+        "        return [][epoch]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "neurosim", "run", "tiny.toml"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "return [][epoch]" in done.stderr
+
+
+@pytest.mark.parametrize("said", [ValueError("no such station"), OSError("no such station")])
+@pytest.mark.parametrize("command", ["run", "align"])
+def test_data_that_are_not_there_are_no_fault(neurosim, monkeypatch, tmp_path, said, command):
+    def nothing(self, epoch=0):
+        raise said
+
+    monkeypatch.setattr("neurosim_tasks.MackeyGlass.train", nothing)
+    (tmp_path / "tiny.toml").write_text(CONFIG.format("mackey_glass"))
+    code, _, err = neurosim(command, tmp_path / "tiny.toml")
+    assert (code, err) == (2, "neurosim: task 'mackey_glass': no such station\n")
+
+
+@pytest.mark.parametrize("number", ["EACCES", "EROFS", "ENOSPC", "ENAMETOOLONG"])
+def test_neither_is_what_the_disk_refuses(neurosim, monkeypatch, number):
+    def refused(*_, **__):
+        raise OSError(getattr(errno, number), "refused", "somewhere")
+
+    monkeypatch.setattr("neurosim.experiments.load", refused)
+    code, _, err = neurosim("run", "quickstart")
+    assert code == 2
+    assert "somewhere" in err
+    assert neurosim("run", "a" * 5000)[0] == 2

@@ -72,10 +72,3 @@ def test_nothing_known_is_said_to_be_none():
 def test_every_error_can_be_caught_by_two_names(error, builtin):
     assert issubclass(error, errors.NeurosimError)
     assert issubclass(error, builtin)
-
-
-def test_divergence_names_the_projection_and_the_step():
-    error = errors.DivergenceError("R", 12, 3.0e38)
-    assert (error.projection, error.step) == ("R", 12)
-    for part in ("'R'", "step 12", "3e+38", "learning rate", "noise_std"):
-        assert part in str(error)

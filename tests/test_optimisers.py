@@ -209,7 +209,7 @@ def test_a_file_without_memories_is_not_whole(tmp_path):
     saved["rule"]["optimiser"] = "adam"
     arrays["description"] = np.array(json.dumps(saved))
     np.savez(path, **arrays)
-    with pytest.raises(ns.CheckpointError, match=r"saved\.npz: incomplete \(KeyError: .*updates"):
+    with pytest.raises(ns.CheckpointError, match=r"saved\.npz: damaged \(KeyError: .*updates"):
         ns.Simulator.load(path)
 
 

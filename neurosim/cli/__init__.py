@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -13,9 +14,19 @@ from neurosim.errors import NeurosimError
 
 __all__ = ["app", "listing", "main", "measuring", "reporting", "reproducing", "running", "sweeping"]
 
+# What no program can help: no permission, a disk that is full or read-only, a name too long.
+SURROUNDINGS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
+)
+
 
 def main() -> None:
-    """Run the command line; say what went wrong in one message, exit code 2."""
+    """Run the command line; say what went wrong in one message, exit code 2.
+
+    So are errors of the disk, wherever it is met. Anything else is a fault, in neurosim or in a
+    task or rule of one's own: Python shows it whole, exit code 1.
+    """
     screen.print_anything()
     debug = os.environ.get("NEUROSIM_DEBUG", "") not in ("", "0")
     try:
@@ -23,8 +34,9 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except (NeurosimError, ValueError, OSError) as error:  # a task's errors are ValueErrors
-        if debug:
+    except (NeurosimError, OSError) as error:
+        mistake = isinstance(error, NeurosimError) or error.errno in SURROUNDINGS
+        if debug or not mistake:
             raise
         print("\n".join([f"neurosim: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         sys.exit(2)

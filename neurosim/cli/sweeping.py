@@ -89,6 +89,7 @@ def sweep(
     frame = load_results(folder, costs=True)
     _summary(frame[frame["run"].isin([run.name for run in found])], (), "test_mse", SHOWN)
     _failures(outcomes)
+    _reasons(frame[frame["status"] == "finished"])
     print(f"\ntable:  {folder / TABLE}  (ns.load_results({str(folder)!r}))")
     print(f"a page: neurosim report {folder}")
 
@@ -108,7 +109,9 @@ def compare(
     """Put runs side by side: mean, least and greatest over seeds, the lowest mean first."""
     from neurosim.experiments.sweep import compare as comparing
 
-    found = _summary(comparing.gather(folders), by or (), metric, None)
+    frame = comparing.gather(folders)
+    found = _summary(frame, by or (), metric, None)
+    _reasons(frame)
     if out is not None:
         _write(found, out)
 
@@ -233,6 +236,15 @@ def _failures(outcomes: list[Outcome]) -> None:
         print(f"{outcome.status}: {outcome.run.words}: {outcome.reason}", file=sys.stderr)
     if len(lost) > SHOWN:
         print(f"... and {len(lost) - SHOWN} more; all are in the table", file=sys.stderr)
+
+
+def _reasons(frame: pd.DataFrame) -> None:
+    """Say of runs what is wrong with them, as their folders have it."""
+    wrong = frame[frame["reason"].fillna("") != ""]
+    for row in wrong.head(SHOWN).to_dict("records"):
+        print(f"{row['status']}: {row['run']}: {row['reason']}", file=sys.stderr)
+    if len(wrong) > SHOWN:
+        print(f"... and {len(wrong) - SHOWN} more; all are in the table", file=sys.stderr)
 
 
 def _write(found: pd.DataFrame, out: Path) -> None:

@@ -210,7 +210,7 @@ class CpuEngine(Engine):
     def advance(self, progress: Progress) -> None:
         diverged = self._call(progress, settle=False)
         if diverged >= 0:
-            raise self.divergence(progress.clock + diverged)
+            raise self.divergence(progress, diverged)
 
     def finish(self) -> None:
         if self._memory.due[: Due.OVER].any():

@@ -4,7 +4,7 @@ Numba's own cache cannot be used: for a loop that closes over a rule it never hi
 and when a function in another file changes it goes on running the old one. Here
 the key is a hash of the rule's and neuron models' code and of every source file
 that goes into a loop, one file per key, so that edited code never runs stale and
-processes can share a folder.
+processes of one user can share a folder.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from neurosim.engines import private_folder
 from neurosim.engines.vectors import WIDTH
-from neurosim.errors import InputError, StorageError
+from neurosim.errors import InputError
 from neurosim.files import place, whole
 
 # Of Numba's environment variables those that make other code of the same function.
@@ -81,18 +82,25 @@ class DiskCache(_Cache):
         if not self._enabled:
             return None
         try:
-            payload = pickle.loads(self._path(sig, target_context.codegen()).read_bytes())
+            if not private_folder.claim(folder()):
+                return None
+            data = private_folder.read(self._path(sig, target_context.codegen()))
+            payload = pickle.loads(data)  # which runs what it says: it must be of one's own making
             return CompileResult._rebuild(target_context, *payload)
         except Exception:
-            # Absent, unreadable or written by something else: it is compiled anew.
+            # Absent, unreadable, another user's or damaged: it is compiled anew.
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep compiled code; where the folder cannot be written, do without."""
         if not self._enabled or data.library.has_dynamic_globals:
             return
+        if not private_folder.claim(folder()):
+            return
+        private_folder.clear(folder())
         try:
             with whole(self._path(sig, data.codegen)) as temporary:
                 temporary.write_bytes(dumps(data._reduce()))
-        except StorageError:
+                temporary.chmod(0o600)
+        except OSError:
             self._enabled = False

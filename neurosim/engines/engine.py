@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim.engines.overflow import divergence
 from neurosim.engines.plan import Plan
 from neurosim.errors import DivergenceError
 from neurosim.network import Weights
@@ -162,12 +163,6 @@ class Engine(ABC):
     def finish(self) -> None:
         """Write every weight change that is due."""
 
-    def divergence(self, step: int) -> DivergenceError:
-        """Find the projection that is to blame for numbers that are not finite."""
-        worst, largest = "", -1.0
-        for name, values in self.weights().items():
-            size = np.abs(values, dtype=np.float64)
-            peak = float(size.max()) if np.isfinite(size).all() else np.inf
-            if peak > largest:
-                worst, largest = name, peak
-        return DivergenceError(worst, step, largest)
+    def divergence(self, progress: Progress, t: int) -> DivergenceError:
+        """Find what overflowed at step `t` of a sequence."""
+        return divergence(self, progress.clock + t, progress.targets[t])

@@ -234,7 +234,7 @@ class ObjectsEngine(Engine):
     def advance(self, progress: Progress) -> None:
         for t in range(progress.start, progress.stop):
             if not self._step(progress, t):
-                raise self.divergence(progress.clock + t)
+                raise self.divergence(progress, t)
 
     def _all_neurons(self) -> list[Neuron]:
         return [neuron for neurons in self._neurons.values() for neuron in neurons]

@@ -215,10 +215,7 @@ class Plan:
             return ()
         if getattr(self.rule, "passes", 2) == 1:
             return (Comparison(0, 0),)
-        taught: list[str | None] = [None]
-        if self.options.layers == "separate":
-            taught = [p.name for p in self.network.populations[1:] if self.learns_onto(p)]
-        pairs = self.options.pairs
+        taught, pairs = self._taught, self.options.pairs
         if pairs == 0:
             return tuple(Comparison(0, 1 + k, who) for k, who in enumerate(taught))
         return tuple(
@@ -226,6 +223,13 @@ class Plan:
             for i, who in enumerate(taught)
             for k in range(i * pairs, (i + 1) * pairs)
         )
+
+    @property
+    def _taught(self) -> list[str | None]:
+        """Populations that have comparisons of their own; or None, for all that learn."""
+        if self.options.layers == "separate":
+            return [p.name for p in self.network.populations[1:] if self.learns_onto(p)]
+        return [None]
 
     def lessons(self, population: Population) -> range:
         """Which comparisons teach a population; they follow each other."""
@@ -243,7 +247,10 @@ class Plan:
     @property
     def passes(self) -> int:
         """Passes per replica, the baseline included."""
-        return 1 + max((max(c.reference, c.perturbed) for c in self.comparisons), default=0)
+        # Not counted one by one: there may be more than there is room for.
+        if not (self.learns and self.local) or getattr(self.rule, "passes", 2) == 1:
+            return 1
+        return 1 + max(1, 2 * self.options.pairs) * len(self._taught)
 
     @property
     def lanes(self) -> int:

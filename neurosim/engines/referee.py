@@ -174,7 +174,7 @@ class RefereeEngine(Engine):
         if len(progress.outputs):
             progress.outputs[t] = y
         if not (np.isfinite(progress.loss[t]).all() and np.isfinite(s).all()):
-            raise self.divergence(progress.clock + t)
+            raise self.divergence(progress, t)
         learns = progress.learn and plan.learns
         self._account(progress, t, learns)
         if self._past is None and learns:

@@ -52,7 +52,8 @@ def measure(
     CheckpointError
         If there is no such checkpoint, or it is damaged.
     """
-    inputs, targets = config.task.train(0)
+    with config.asking():
+        inputs, targets = config.task.train(0)
     most = inputs.shape[1]
     series = min(config.training.batch, most) if series is None else series
     fine = is_count(steps) and steps >= 1

@@ -8,6 +8,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from dataclasses import field as field_
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import Any
 import tomli_w
 
 from neurosim.engines import AUTO, ENGINES, resolve
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError, NeurosimError, nearest
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
@@ -180,6 +181,22 @@ class Config:
                 if value is not None and not tables.alike(tables.plain(value), value):
                     yield f"[{table}] {name} = {value!r}: is written as {tables.plain(value)!r}"
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Have the task named where it has no data to show.
+
+        Raises
+        ------
+        InputError
+            In place of the errors by which a task, which knows nothing of neurosim, says so.
+        """
+        try:
+            yield
+        except NeurosimError:
+            raise
+        except (ValueError, OSError) as error:
+            raise InputError(f"task {self.names['task']!r}: {error}") from error
+
     @cached_property
     def shown(self) -> Any:
         """What training sees of the task: without the part that is held out, if one is."""
@@ -191,7 +208,7 @@ class Config:
         """Hash of all that decides what is learned in an epoch: not of the number of epochs."""
         resolved = self.resolved()
         del resolved["training"]["epochs"]
-        return _hash(resolved)
+        return hashed(resolved)
 
     @property
     def digests(self) -> set[str]:
@@ -201,11 +218,11 @@ class Config:
     @cached_property
     def identity(self) -> str:
         """Hash of the whole config: of all that decides what comes out."""
-        return _hash(self.resolved())
+        return hashed(self.resolved())
 
     def flat(self) -> dict[str, Any]:
         """The resolved config as one table, its keys such as ``rule.learning_rate.B``."""
-        return dict(_leaves(self.resolved()))
+        return dict(leaves(self.resolved()))
 
     def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
         """Fields, as ``table.key``, in which this config and `other` differ, with both values."""
@@ -488,16 +505,18 @@ def _no_table(key: str) -> str:
     return f"[{key}]: no such table; {nearest(key, TABLES)}"
 
 
-def _hash(resolved: Mapping[str, Any]) -> str:
+def hashed(resolved: Mapping[str, Any]) -> str:
+    """Hash of a config's tables."""
     # Dates are all that JSON does not know of what TOML does.
     text = json.dumps(resolved, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Give all fields of tables within tables, by keys such as ``rule.learning_rate.B``."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}.")
+            yield from leaves(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError
-from neurosim.experiments import environment
+from neurosim.experiments import environment, notes
 from neurosim.experiments.config import Config, load
-from neurosim.files import lock, whole
+from neurosim.files import lock, parse_json, read_json, whole
 from neurosim.simulator import Simulator
-from neurosim.training import History
+from neurosim.training import COUNTS, History
+
+# Columns of a history, whatever else a task's scores and one's own measures add.
+MEASURED = ("epoch", "train_mse", "test_mse", "seconds", "steps", *COUNTS)
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class Folder:
         write_text(self.config, config.toml())
         used = [environment.describe(config.training.engine)]
         if self.environment.is_file():
-            with suppress(ValueError):  # what cannot be read is no loss for the run
-                earlier = json.loads(self.environment.read_text(encoding="utf-8"))
+            with suppress(CheckpointError):  # what cannot be read is no loss for the run
+                earlier = self.ran_on
                 used = earlier if used[0] in earlier else earlier + used
         write_text(self.environment, json.dumps(used, indent=2) + "\n")
         for path in (self.result, self.summary, self.failure):  # of an earlier try
@@ -126,8 +130,7 @@ class Folder:
         if self.config.is_file():
             state = "a finished run" if self.result.is_file() else "an unfinished run"
             with suppress(CheckpointError):
-                epoch = checkpoint.read(self.checkpoint)[1]["extra"]["epoch"]
-                state += f", {epoch} epochs long"
+                state += f", {self.reached['epoch']} epochs long"
             raise InputError(
                 f"{self.path}: holds {state}; go on with it by --resume, or choose another "
                 f"folder by --out"
@@ -141,18 +144,66 @@ class Folder:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """What the result says; nothing if there is none."""
-        return _read(self.result)
+        """What the result says; nothing if there is none, or it is damaged."""
+        return self._noted(self.result, notes.Result)[0]
 
     @property
     def given_up(self) -> dict[str, Any]:
-        """Why there is no result: ``status`` and ``reason``; nothing if there is one."""
-        return _read(self.failure)
+        """Why there is no result: ``status`` and ``reason``; nothing if that is not known."""
+        return self._noted(self.failure, notes.Failure)[0]
 
     @property
     def reason(self) -> str:
         """The reason alone."""
         return str(self.given_up.get("reason", ""))
+
+    def came_to(self) -> tuple[dict[str, Any], str, str]:
+        """The result, if there is one; what became of the run; and why there is no result.
+
+        A file that is damaged is a reason: the run is as good as not finished.
+        """
+        numbers, damage = self._noted(self.result, notes.Result)
+        if numbers:
+            return numbers, "finished", ""
+        failure, more = self._noted(self.failure, notes.Failure)
+        if failure:
+            return {}, failure["status"], failure["reason"]
+        return {}, "unfinished", damage or more
+
+    @staticmethod
+    def _noted(path: Path, kind: Any) -> tuple[dict[str, Any], str]:
+        """What a file holds; and that it is damaged, if it is there and cannot be read."""
+        if not path.exists():
+            return {}, ""
+        try:
+            return notes.read(path, kind), ""
+        except CheckpointError as error:
+            return {}, str(error)
+
+    @property
+    def ran_on(self) -> list[dict[str, Any]]:
+        """What processes worked on the run.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or damaged.
+        """
+        machines = read_json(self.environment, list[notes.Machine])
+        return [machine.model_dump(exclude_unset=True) for machine in machines]
+
+    @property
+    def reached(self) -> dict[str, Any]:
+        """What the checkpoint is of: ``epoch``, ``config`` and ``data``, the last two hashes.
+
+        Raises
+        ------
+        CheckpointError
+            If it is missing or damaged.
+        """
+        extra = checkpoint.look(self.checkpoint)[1].get("extra")
+        found: dict[str, Any] = parse_json(json.dumps(extra), notes.Epoch, self.checkpoint)
+        return dict(found)
 
     def refuse_empty(self) -> None:
         """Raise `InputError` unless there is a run to go on with."""
@@ -189,14 +240,14 @@ class Folder:
                     f"{self.checkpoint}: missing, but {self.history.name} has {len(history)} rows"
                 )
             return config.simulator(threads), History()
-        extra = checkpoint.read(self.checkpoint)[1].get("extra", {})
+        extra = self.reached
         for key, now, what in (
             ("config", config.digests, "another config"),
             ("data", {data}, "other data: what the task loads has changed since"),
         ):
-            if extra.get(key) not in now:
+            if extra[key] not in now:
                 raise CheckpointError(f"{self.checkpoint}: belongs to {what}")
-        epoch = int(extra["epoch"])
+        epoch = extra["epoch"]
         if epoch > config.training.epochs:
             raise InputError(
                 f"{self.path}: training.epochs = {config.training.epochs} must be at least "
@@ -252,23 +303,25 @@ class Folder:
         CheckpointError
             If the file is damaged.
         """
-        if not self.history.is_file():
+        if not self.history.exists():
             return History()
-        try:
-            rows = read_table(self.history).to_dict("records")
-        except Exception as error:  # pyarrow raises whatever it stumbles upon
-            raise CheckpointError(
-                f"{self.history}: damaged or truncated ({type(error).__name__}: {error})"
-            ) from error
+        rows = self.epochs().to_dict("records")
         return History([{str(key): value for key, value in row.items()} for row in rows])
 
+    def epochs(self) -> pd.DataFrame:
+        """Read what was measured as a table, one row an epoch.
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or damaged, or its columns are others.
+        """
+        frame = read_columns(self.history, MEASURED)
+        wrong = [name for name in MEASURED if not is_numeric_dtype(frame[name])]
+        if wrong or list(frame["epoch"]) != list(range(len(frame))):
+            said = f"{', '.join(wrong) or 'epoch'} cannot be what was measured"
+            raise CheckpointError(f"{self.history}: damaged ({said})")
+        return frame
 
 
 def _is_of(kept: dict[str, Any], config: Config) -> bool:
@@ -281,16 +334,44 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """Read a Parquet file, which another process may be putting a newer one in the place of."""
     with open(path, "rb") as file:  # by its name it would be opened twice
-        return pd.read_parquet(file, columns=columns)
+        return pd.read_parquet(file)
 
 
-def data_digest(task: Any) -> str:
-    """Hash of what a task shows first and tests with: a config may find other data later."""
+def read_columns(path: Path, needed: Iterable[str]) -> pd.DataFrame:
+    """Read a Parquet file that has some columns at least.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing or damaged, or lacks one.
+    """
+    try:
+        frame = read_table(path)
+    except Exception as error:  # pyarrow raises whatever it stumbles upon
+        raise CheckpointError(
+            f"{path}: damaged or truncated ({type(error).__name__}: {error})"
+        ) from error
+    lacking = [name for name in needed if name not in frame]
+    if lacking:
+        raise CheckpointError(f"{path}: damaged, or of something else (no column {lacking[0]!r})")
+    return frame
+
+
+def data_digest(config: Config) -> str:
+    """Hash of what a config's task shows first and tests with: it may find other data later.
+
+    Raises
+    ------
+    InputError
+        If the task has no data to show.
+    """
     digest = hashlib.sha256()
-    for array in (*task.train(0), *task.test()):
+    with config.asking():
+        arrays = (*config.shown.train(0), *config.shown.test())
+    for array in arrays:
         digest.update(str(np.shape(array)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

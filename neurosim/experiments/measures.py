@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import InputError, nearest
+from neurosim.experiments import own
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
 from neurosim.training import Measure
@@ -76,16 +76,12 @@ def find(names: Iterable[str]) -> Measure | None:
 def _one(name: str) -> Callable[..., Mapping[str, float]]:
     if name in MEASURES:
         return MEASURES[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise InputError(
             f"[training] measures: {name!r} does not exist; {nearest(name, MEASURES)}; or your "
             f"own as 'package.module:function'"
         )
-    try:
-        own = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"[training] measures: {name!r} cannot be imported ({error})") from error
-    if not callable(own):
-        raise InputError(f"[training] measures: {name!r} must be a function, is {own!r}")
-    return own
+    found = own.find(name, "[training] measures:")
+    if not callable(found):
+        raise InputError(f"[training] measures: {name!r} must be a function, is {found!r}")
+    return found

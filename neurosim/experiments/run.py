@@ -134,7 +134,7 @@ class Experiment:
                 self._refuse(resume)
             # Without the engine, or without data, no folder is made.
             find(self.config.training.engine, self.config.rule)
-            data = data_digest(self.config.shown)
+            data = data_digest(self.config)
             with self.folder.locked():  # only now it is certain what is there
                 resume = self.folder.config.is_file() if resume is None else resume
                 self._refuse(resume)
@@ -224,7 +224,7 @@ def _numbers(config: Config, result: Result) -> dict[str, Any]:
         "digest": config.digest,
         "engine": config.training.engine,
         "epochs": result.history.epoch,
-        "data": data_digest(config.shown),
+        "data": data_digest(config),
         "last_epoch": last,
         "seconds_per_step": result.seconds_per_step,
         "memory": result.memory,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import tomli_w
+
 from neurosim.experiments import environment
 from neurosim.experiments.baselines import MEANING
 from neurosim.experiments.markdown import block, plain
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from neurosim.experiments.config import Config
     from neurosim.experiments.run import Result
+    from neurosim.experiments.written import Written
 
 BEFORE, AFTER = "network, before training", "network, after training"
 
@@ -82,12 +85,12 @@ def markdown(config: Config, result: Result) -> str:
     if config.substrate.assumed:
         lines += ["", "## What the chip is assumed to do", "", *chip(config)]
     lines += ["", "## What the rule has to know", "", *budgets(config)]
-    lines += ["", "## Settings", "", *settings(config)]
+    lines += ["", "## Settings", "", *settings(config.resolved(), data_source(config.task))]
     lines += ["", "## Versions", "", versions(environment.describe(config.training.engine))]
     return "\n".join(lines) + "\n"
 
 
-def scores(config: Config, table: pd.DataFrame) -> list[str]:
+def scores(config: Config | Written, table: pd.DataFrame) -> list[str]:
     """Write the scores of the network and the baselines."""
     columns = score_columns(table)
     heads = [name.replace("_", " ").replace("mse", "MSE") for name in columns]
@@ -116,7 +119,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def chip(config: Config) -> list[str]:
+def chip(config: Config | Written) -> list[str]:
     """Say what the hardware is assumed to do."""
     return [f"- {line}" for line in explanation(config.substrate, config.rule).splitlines()]
 
@@ -127,11 +130,10 @@ def budgets(config: Config) -> list[str]:
     return block("\n\n".join(map(budget, rules)))
 
 
-def settings(config: Config) -> list[str]:
-    """Write the whole config."""
-    source = data_source(config.task)
+def settings(resolved: dict[str, Any], source: str) -> list[str]:
+    """Write a config's tables, and where its data are from."""
     lines = [f"Data: {plain(source)}.", ""] if source else []
-    return lines + block(config.toml(), "toml")
+    return lines + block(tomli_w.dumps(resolved), "toml")
 
 
 def data_source(task: Any) -> str:

@@ -6,18 +6,19 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurosim.errors import InputError, NeurosimError, is_number
+from neurosim.errors import CheckpointError, InputError, NeurosimError, is_number
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
 from neurosim.experiments.sweep.runs import FAILED, Run
 from neurosim.experiments.sweep.sweep import Reached, Seen, Sweep, Workers
-from neurosim.files import lock, place
+from neurosim.files import lock, place, read_json
 
 if TYPE_CHECKING:
     import optuna
@@ -158,6 +159,8 @@ class Tuning:
         ------
         InputError
             If the folder holds another search, or no trial came to a result.
+        CheckpointError
+            If the search's files are damaged, or of something else.
         NeurosimError
             If a run failed for another reason than its rates.
         BusyError
@@ -168,7 +171,9 @@ class Tuning:
         path = place(folder)
         with lock(path / ".tune.lock", 0.0, f"{path}: another process is searching there"):
             self._claim(path)
-            study = self._study(path)
+            with _readable(path / STUDY):
+                study = self._study(path)
+                found = self._trials(study)
             while len(study.trials) < budget:
                 self._block(study, budget, path, workers, seen, reached)
             found = self._trials(study)
@@ -180,10 +185,8 @@ class Tuning:
 
     def _claim(self, path: Path) -> None:
         note = path / SETTINGS
-        if note.is_file():
-            if json.loads(note.read_text(encoding="utf-8")) != json.loads(
-                json.dumps(self.settings())
-            ):
+        if note.exists():
+            if read_json(note, dict[str, Any]) != json.loads(json.dumps(self.settings())):
                 raise InputError(
                     f"{path}: holds another search (config, ranges or seeds differ); choose "
                     f"another folder by --out"
@@ -196,7 +199,7 @@ class Tuning:
             warnings.simplefilter("ignore")
             import optuna
 
-            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
             study = optuna.create_study(
                 study_name=self.name,
                 storage=f"sqlite:///{path / STUDY}",
@@ -278,11 +281,11 @@ class Tuning:
         return {name: float(f"{params[name]:.{DIGITS}g}") for name in self.ranges}
 
     def _trials(self, study: optuna.Study) -> list[Trial]:
-        trials = [
-            Trial(t.number, self._rounded(t.params), float(t.value))
-            for t in study.trials
-            if t.value is not None
-        ]
+        trials = []
+        for number, t in enumerate(study.trials):
+            if t.number != number or t.value is None or set(t.params) != set(self.ranges):
+                raise CheckpointError(f"trial {t.number} is none of this search")
+            trials.append(Trial(number, self._rounded(t.params), float(t.value)))
         return sorted(trials, key=lambda trial: (trial.error, trial.number))
 
     # ----------------------------------------------------------------------- best
@@ -306,6 +309,16 @@ class Tuning:
         ]
         made = configs.parse(configs.changed(self.given, best.rates), self.name, self.where)
         return "\n".join(f"# {line}".rstrip() for line in head) + "\n\n" + made.toml()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Blame the study's file for what is missing or wrong in it."""
+    try:
+        yield
+    except Exception as error:  # SQLite, SQLAlchemy and Optuna raise whatever they stumble upon
+        says = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: damaged, or not of this search ({says})") from error
 
 
 def _rates(config: Config) -> dict[str, float]:

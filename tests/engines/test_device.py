@@ -281,7 +281,7 @@ def test_what_no_device_causes_is_left_alone(gpu, none, error):
 
 def test_what_is_known_already_is_left_alone(gpu):
     gpu()
-    known = ns.DivergenceError("R", 3, 1e9)
+    known = ns.DivergenceError("blew up", 3, "R")
     with pytest.raises(ns.DivergenceError), device.translated():
         raise known
     with device.translated():

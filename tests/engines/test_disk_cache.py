@@ -9,12 +9,14 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from numba import njit
 
 import neurosim
+from neurosim.engines import private_folder
 from neurosim.engines.compile import OUTER, adapted
 from neurosim.engines.disk_cache import DiskCache, folder
 from neurosim.engines.fingerprint import fingerprint
@@ -267,6 +269,107 @@ def test_it_can_be_switched_off_and_emptied(cache):
     small(name="other")(1)
     function._cache.flush()
     assert [path.name.split("-")[0] for path in cache.iterdir()] == ["other"]
+
+
+# ------------------------------------------------------------------- whose code is run
+
+
+class Evil:
+    """What runs when it is unpickled."""
+
+    def __reduce__(self):
+        return open, ("was_run", "w")
+
+
+@pytest.fixture
+def planted(cache, monkeypatch, tmp_path):
+    """A cache with a file in it, another's in place of what was compiled."""
+    monkeypatch.chdir(tmp_path)
+    small()(1)
+    (file,) = cache.iterdir()
+    file.write_bytes(pickle.dumps(Evil()))
+    yield file
+    assert not (tmp_path / "was_run").exists()
+
+
+def test_what_is_kept_is_for_this_user_alone(cache):
+    was = os.umask(0)
+    try:
+        small()(1)
+    finally:
+        os.umask(was)
+    assert cache.stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in cache.iterdir()] == [0o600]
+
+
+def test_a_folder_that_was_readable_is_made_private(cache):
+    small()(1)
+    cache.chmod(0o755)
+    again = small()
+    assert (again(1), hits(again)) == (2, (1, 0))
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777, 0o702])
+def test_what_others_may_have_put_there_is_not_run(planted, mode, caplog):
+    planted.parent.chmod(mode)
+    for met in ((0, 1), (1, 0)):  # begun anew, and from then on as ever
+        function = small()
+        assert (function(1), hits(function)) == (2, met)
+    assert planted.parent.stat().st_mode & 0o7777 == 0o700
+    assert f"{planted.parent}: could be written by other users" in caplog.text
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_nor_is_a_file_that_others_may_write(planted, mode):
+    planted.chmod(mode)
+    function = small()
+    assert (function(1), hits(function)) == (2, (0, 1))
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_nor_is_what_belongs_to_another_user(planted, what, caplog):
+    os.chown(planted.parent if what == "folder" else planted, 12345, -1)
+    before = planted.read_bytes()
+    function = small()
+    assert (function(1), hits(function)) == (2, (0, 1))
+    if what == "folder":
+        assert planted.read_bytes() == before, "nothing is kept there either"
+        assert "belongs to another user" in caplog.text
+
+
+def test_what_nothing_has_used_for_long_is_cleared(cache):
+    small()(1)
+    (kept,) = cache.iterdir()
+    month = time.time() - private_folder.UNUSED
+    for name, age in (("old-1.bin", -9), ("recent-1.bin", 9999), (".left.part", -9), ("mine", -9)):
+        (cache / name).touch()
+        os.utime(cache / name, (month + age, month + age))
+    private_folder.clear.cache_clear()  # as a new process
+    small(key="other")(1)
+    left = {path.name for path in cache.iterdir()}
+    assert {kept.name, "recent-1.bin", "mine"} < left
+    assert len(left) == 4
+
+
+def test_what_is_in_use_is_not_old(cache):
+    small()(1)
+    (file,) = cache.iterdir()
+    os.utime(file, (0, 0))
+    again = small()
+    assert (again(1), hits(again)) == (2, (1, 0))
+    assert file.stat().st_atime > time.time() - 999
+
+
+def test_there_is_an_end_to_how_much_is_kept(cache, monkeypatch):
+    small()(1)
+    (file,) = cache.iterdir()
+    os.utime(file, (time.time() - 99,) * 2)
+    monkeypatch.setattr(private_folder, "MOST", file.stat().st_size - 1)
+    private_folder.clear.cache_clear()
+    small(key="other")(1)
+    assert [path == file for path in cache.iterdir()] == [False]
 
 
 # --------------------------------------------------------- whole loops on disk

@@ -302,8 +302,9 @@ def test_the_figures_are_the_published_ones():
 
 
 def told(sim, task, **found):
-    found = {"steps": 0, "seconds": 0.0, "seconds_per_step": math.nan, "memory": None, **found}
-    return "\n".join(costs.tell(sim, task, found))
+    given = {"steps": 0, "seconds": 0.0, "seconds_per_step": math.nan, "memory": None}
+    given |= {"rule": type(sim.rule).__name__, "batch": sim.batch, "engine": sim.engine, **found}
+    return "\n".join([*costs.learning(given), *costs.network(sim, task, given)])
 
 
 def joules(text):

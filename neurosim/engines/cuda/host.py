@@ -480,7 +480,7 @@ class PhasedEngine(Engine):
         self._times.note(progress, brief.steps[at.RUN_SIZE :].reshape(count, at.PER_STEP))
         failed, high, low = self._on_desk("failed", 3)
         if failed:
-            raise self.divergence(progress.clock + 4096 * int(high) + int(low))
+            raise self.divergence(progress, 4096 * int(high) + int(low))
 
     def _brief(self, progress: Progress) -> Brief:
         """What a launch is told, and where in its data it puts what it is asked for."""

@@ -15,8 +15,13 @@ from neurosim.simulator import Simulator
 from neurosim.training import COUNTS
 
 
-def tell(sim: Simulator, task: Any, found: Mapping[str, Any]) -> list[str]:
-    """Write the section.
+def learning(found: Mapping[str, Any]) -> list[str]:
+    """Write what learning took; `found` is what `Kept.learned` gives of the run."""
+    return ["### Of learning, here", "", *_learning(found)]
+
+
+def network(sim: Simulator, task: Any, found: Mapping[str, Any]) -> list[str]:
+    """Write what the network of a run costs, on the test, and would cost elsewhere.
 
     Parameters
     ----------
@@ -24,14 +29,10 @@ def tell(sim: Simulator, task: Any, found: Mapping[str, Any]) -> list[str]:
         As it was left.
     task : task
     found : mapping
-        What `Kept.learned` gives of the run: steps, seconds, memory, counts.
+        What `Kept.learned` gives of the run.
     """
     metrics = measure(sim, *task.test())
     return [
-        "### Of learning, here",
-        "",
-        *_learning(sim, found),
-        "",
         "### Of the network, by NeuroBench's names",
         "",
         *_network(sim, metrics),
@@ -42,7 +43,7 @@ def tell(sim: Simulator, task: Any, found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _learning(sim: Simulator, found: Mapping[str, Any]) -> list[str]:
+def _learning(found: Mapping[str, Any]) -> list[str]:
     rows: list[tuple[str, str]] = []
     if found["steps"]:
         rows += [
@@ -58,14 +59,14 @@ def _learning(sim: Simulator, found: Mapping[str, Any]) -> list[str]:
             rows.append((f"{name.replace('_', ' ')} a step", f"{found[name]:,.0f}"))
     if not rows:
         return ["Nothing was learned."]
-    backward = " What goes back through time is not counted." * isinstance(sim.rule, BPTT)
+    backward = " What goes back through time is not counted." * (found["rule"] == BPTT.__name__)
     return [
         *markdown.table(["", ""], rows),
         "",
-        f"A step is of all {sim.batch} replicas and all passes side by side. Events: numbers that "
-        "neurons send; synaptic operations: weights that one meets, zero or not; weight writes: "
-        "weights told to change. Memory is without the data and the record, which grow with the "
-        f"sequence whoever learns.{backward} Engine {found.get('engine', sim.engine)}.",
+        f"A step is of all {found['batch']} replicas and all passes side by side. Events: "
+        "numbers that neurons send; synaptic operations: weights that one meets, zero or not; "
+        "weight writes: weights told to change. Memory is without the data and the record, which "
+        f"grow with the sequence whoever learns.{backward} Engine {found['engine']}.",
     ]
 
 

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neurosim import checkpoint
 from neurosim.engines import find
-from neurosim.errors import CheckpointError, DeviceError
-from neurosim.experiments.config import Config, load
+from neurosim.errors import CheckpointError, DeviceError, InputError
+from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest
 from neurosim.experiments.run import pace
 from neurosim.experiments.summary import AFTER, BEFORE
-from neurosim.experiments.sweep.runs import FINISHED
+from neurosim.experiments.written import Written
 from neurosim.simulator import Simulator
 from neurosim.training import COUNTS, History
 
@@ -29,7 +28,8 @@ class Kept:
     Attributes
     ----------
     folder : Folder
-    config : Config
+    config : Written
+        As tables: nothing that it names is imported.
     history : History
     numbers : dict
         The result; nothing of a run without one.
@@ -37,14 +37,17 @@ class Kept:
         ``finished``, ``diverged``, ``failed`` or ``unfinished``.
     reason : str
         Why there is no result, if that is known.
+    damage : str
+        Which file, beside the result, cannot be read, and why; nothing if all can.
     """
 
     folder: Folder
-    config: Config
+    config: Written
     history: History
     numbers: dict[str, Any]
     status: str
     reason: str
+    damage: str = ""
 
     @classmethod
     def read(cls, folder: Folder) -> Kept:
@@ -53,16 +56,21 @@ class Kept:
         Raises
         ------
         InputError
-            If there is no run, or its config cannot be used here.
+            If there is no run.
         CheckpointError
-            If its history is damaged.
+            If its config is damaged.
         """
         folder.refuse_empty()
-        config, failure = load(folder.config), folder.given_up
-        numbers = folder.numbers if folder.finished(config) else {}
-        status = FINISHED if numbers else str(failure.get("status", "unfinished"))
-        history = folder.read_history()
-        return cls(folder, config, history, numbers, status, str(failure.get("reason", "")))
+        config, (numbers, status, reason) = Written.read(folder.config), folder.came_to()
+        of = numbers.get("digest"), numbers.get("epochs")
+        if numbers and of != (config.digest, config.training.epochs):
+            numbers, status = {}, "unfinished"
+        history, damage = History(), ""
+        try:
+            history = folder.read_history()
+        except CheckpointError as error:
+            damage = str(error)
+        return cls(folder, config, history, numbers, status, reason, damage)
 
     @property
     def name(self) -> str:
@@ -95,7 +103,10 @@ class Kept:
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What learning took: ``steps``, ``seconds``, ``memory``, ``engine``, counts of a step."""
+        """What learned, and what it took.
+
+        ``rule``, ``batch`` and ``engine``; ``steps``, ``seconds``, ``memory``, counts of a step.
+        """
         rows = [row for row in self.history.rows if row["steps"]]
         found: dict[str, Any] = {
             "steps": int(sum(row["steps"] for row in rows)),
@@ -103,6 +114,8 @@ class Kept:
             "seconds_per_step": pace(self.history),
             "memory": self.numbers.get("memory"),
             "engine": self.config.training.engine,
+            "batch": self.config.training.batch,
+            "rule": self.config.names["rule"],
         }
         return found | {name: rows[-1][name] for name in COUNTS if rows}
 
@@ -110,35 +123,46 @@ class Kept:
     def missing(self) -> str:
         """Why nothing can be shown of the trained network; nothing if it can."""
         try:
-            extra = checkpoint.read(self.folder.checkpoint)[1].get("extra") or {}
+            trained_on = self.folder.reached["data"]
         except CheckpointError as error:
             said = str(error).replace(f"{self.folder.checkpoint}", self.folder.checkpoint.name)
             return said if self.folder.checkpoint.exists() else "no epoch was kept"
         try:
-            here = data_digest(self.config.shown)
-        except (ValueError, OSError) as error:  # a task's errors are ValueErrors
+            built = self.config.built
+        except InputError as error:
+            return str(error)
+        try:
+            here = data_digest(built)
+        except InputError as error:
             return f"the data it was trained on are not here ({error})"
-        return "" if extra.get("data") == here else "the data it was trained on are not here"
+        return "" if trained_on == here else "the data it was trained on are not here"
 
     @cached_property
     def trained(self) -> Simulator:
         """The simulator after the last whole epoch."""
-        return self.folder.simulator(self._runnable)
+        found = self.folder.simulator(self._runnable)
+        if found.network != self._runnable.wiring():
+            raise CheckpointError(f"{self.folder.checkpoint}: belongs to another config")
+        return found
 
     @cached_property
     def _runnable(self) -> Config:
         """The config, on another engine if there is no GPU here like the one it ran on."""
+        built = self.config.built
         try:
-            find(self.config.training.engine, self.config.rule)
+            find(built.training.engine, built.rule)
         except DeviceError:
-            return self.config.on("cpu")
-        return self.config
+            return built.on("cpu")
+        return built
+
+    @property
+    def task(self) -> Any:
+        """What training saw of the task."""
+        return self._runnable.shown
 
     def answers(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Outputs on the test, before and after training."""
-        inputs, targets = self.config.shown.test()
-        found = [
-            sim.evaluate(inputs, targets).outputs
-            for sim in (self._runnable.simulator(), self.trained)
-        ]
-        return np.asarray(found[0]), np.asarray(found[1])
+        inputs, targets = self.task.test()
+        after = self.trained.evaluate(inputs, targets).outputs
+        before = self._runnable.simulator().evaluate(inputs, targets).outputs
+        return np.asarray(before), np.asarray(after)

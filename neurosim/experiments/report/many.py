@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from neurosim.experiments import summary
 from neurosim.experiments.baselines import MEANING
 from neurosim.experiments.markdown import block, code, plain, table
 from neurosim.experiments.report import costs, drawings
@@ -25,8 +24,16 @@ DEFAULT = "as it is by default"
 CURVES = len(drawings.COLOURS)
 
 
-def page(title: str, runs: Sequence[Kept]) -> Page:
-    """Write and draw what came of runs, those that differ in nothing but seeds as one."""
+def page(title: str, runs: Sequence[Kept], lost: Sequence[str] = ()) -> Page:
+    """Write and draw what came of runs, those that differ in nothing but seeds as one.
+
+    Parameters
+    ----------
+    title : str
+    runs : sequence of Kept
+    lost : sequence of str
+        Why other runs, which are not among these, cannot be read.
+    """
     # Folders in different places may have the same name: runs are told apart by a number.
     by_name = {str(k): run for k, run in enumerate(runs)}
     rows = [{**results.row_of(run.folder), "run": name} for name, run in by_name.items()]
@@ -62,12 +69,16 @@ def page(title: str, runs: Sequence[Kept]) -> Page:
         best = by_name[row["run"]]
         lines += ["", *_best(best, row, fields, pictures)]
     lines += _without_result(frame, fields)
+    damage = [*lost, *(run.damage for run in runs if run.damage)]
+    if damage:
+        lines += ["", "## Damaged files", "", *(f"- {code(said)}" for said in damage)]
     lines += ["", "## What the chip is assumed to do", "", *_chips(runs)]
-    lines += ["", "## What the rules have to know", "", *_budgets(runs)]
+    lines += ["", "## What the rules have to know", "", *one.budgets(runs)]
     lines += ["", "## Costs", "", *_costs(groups, by_name)]
     if len(done) and not best.missing:
         lines += ["", "Of the run of the lowest test error:", ""]
-        lines += costs.tell(best.trained, best.config.shown, best.learned)
+        lines += costs.learning(best.learned)
+        lines += ["", *costs.network(best.trained, best.task, best.learned)]
     lines += ["", "## Settings", "", *_settings(frame)]
     return Page(title, "\n".join(lines) + "\n", pictures)
 
@@ -191,15 +202,6 @@ def _chips(runs: Sequence[Kept]) -> list[str]:
     for name, config in list(chips.items())[:LINES]:
         lines += ["", f"### {code(name)}", "", *one.chip(config)]
     return lines
-
-
-def _budgets(runs: Sequence[Kept]) -> list[str]:
-    said: dict[str, None] = {}
-    for run in runs:
-        for rule in (run.config.rule, run.config.decorrelation):
-            if rule is not None:
-                said.setdefault(summary.budget(rule))
-    return block("\n\n".join(said))
 
 
 def _costs(groups: Mapping[str, pd.DataFrame], by_name: Mapping[str, Kept]) -> list[str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurosim.errors import InputError
+from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments.folder import Folder, write_text
 from neurosim.experiments.report import figure, many, run
 from neurosim.experiments.report.kept import Kept
@@ -36,11 +36,16 @@ def write(folders: Sequence[str | os.PathLike[str]], out: Path | None = None) ->
     Raises
     ------
     InputError
-        If a folder holds none of these, or a run's config cannot be used here.
+        If a folder holds none of these.
     CheckpointError
-        If a run's files are damaged.
+        If the config of the one run that there is, or its checkpoint, is damaged.
     StorageError
         If the file cannot be written.
+
+    Notes
+    -----
+    No module that a config names is imported. Of a run whose task or rules are of one's own there
+    are therefore no predictions, and no costs of its network.
     """
     paths = [place(folder) for folder in folders]
     page = _page(paths)
@@ -55,12 +60,18 @@ def _page(paths: Sequence[Path]) -> Page:
         return figure.page("The paper's figures", paths)
     if alone and (figures := figure.of_all(first)):
         return figure.page(f"The paper's figures: {first.resolve().name}", figures)
-    runs = [
-        Kept.read(Folder(path)) for path in dict.fromkeys(p for each in paths for p in _runs(each))
-    ]
     if alone and Folder(first).config.is_file():
-        return run.page(runs[0])
-    return many.page(first.resolve().name if alone else "Runs side by side", runs)
+        return run.page(Kept.read(Folder(first.resolve())))
+    runs, lost = [], []
+    for path in dict.fromkeys(p for each in paths for p in _runs(each)):
+        try:
+            runs.append(Kept.read(Folder(path)))
+        except CheckpointError as error:  # the others have something to show
+            lost.append(error)
+    if not runs:
+        raise lost[0]
+    title = first.resolve().name if alone else "Runs side by side"
+    return many.page(title, runs, [str(error) for error in lost])
 
 
 def _runs(path: Path) -> list[Path]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterable
 
+from neurosim.errors import CheckpointError
 from neurosim.experiments import figures, summary
-from neurosim.experiments.config import Config
-from neurosim.experiments.markdown import code, plain
+from neurosim.experiments.markdown import block, code, plain
 from neurosim.experiments.report import costs
 from neurosim.experiments.report.kept import Kept
 from neurosim.experiments.report.page import Page, Picture
 from neurosim.experiments.sweep.runs import FINISHED
+from neurosim.experiments.written import Written
 
 
 def page(run: Kept) -> Page:
@@ -32,17 +31,17 @@ def page(run: Kept) -> Page:
         pictures["predictions"] = predictions(run)
         lines.append("![What was asked for and what the network answers](predictions)")
     lines += ["", "## What the chip is assumed to do", "", *chip(config)]
-    lines += ["", "## What the rule has to know", "", *summary.budgets(config)]
-    lines += ["", "## Costs", ""]
+    lines += ["", "## What the rule has to know", "", *budgets([run])]
+    lines += ["", "## Costs", "", *costs.learning(run.learned), ""]
     if run.missing:
-        lines.append(f"Not measured: {plain(run.missing)}.")
+        lines.append(f"The network was not measured: {plain(run.missing)}.")
     else:
-        lines += costs.tell(run.trained, config.shown, run.learned)
-    lines += ["", "## Settings", "", *summary.settings(config), "", *_ran_on(run)]
+        lines += costs.network(run.trained, run.task, run.learned)
+    lines += ["", "## Settings", "", *_settings(run), "", *_ran_on(run)]
     return Page(run.name, "\n".join(lines) + "\n", pictures)
 
 
-def chip(config: Config) -> list[str]:
+def chip(config: Written) -> list[str]:
     """Say what the hardware is assumed to do, and what that it does not."""
     if config.substrate.assumed:
         return summary.chip(config)
@@ -57,7 +56,7 @@ def headline(run: Kept) -> str:
     """Say on one line what was run."""
     config = run.config
     rule = config.names["rule"]
-    if config.decorrelation is not None:
+    if "decorrelation" in config.names:
         rule += f" with {config.names['decorrelation']}"
     words = [
         f"**{plain(rule)}** on **{plain(config.names['task'])}**",
@@ -70,7 +69,12 @@ def headline(run: Kept) -> str:
 
 
 def state(run: Kept) -> list[str]:
-    """Say what came of it, in a sentence."""
+    """Say what came of it, in a sentence; and which file is damaged, if one is."""
+    damage = [f"**A file is damaged**: {code(run.damage)}."] if run.damage else []
+    return _state(run) + damage
+
+
+def _state(run: Kept) -> list[str]:
     if run.status == FINISHED:
         return [plain(summary.verdict_of(run.numbers["beaten"], run.numbers["not_beaten"]))]
     words = {
@@ -80,11 +84,23 @@ def state(run: Kept) -> list[str]:
     return [f"{words}{': ' + code(run.reason) if run.reason else ''}."]
 
 
+def budgets(runs: Iterable[Kept]) -> list[str]:
+    """Say what rules have to know, each once."""
+    rules = {name: rule for run in runs for name, rule in run.config.rules.items()}
+    own = "a rule of a module of one's own, which was not asked"
+    said = [summary.budget(rule) if rule else f"{name}: {own}" for name, rule in rules.items()]
+    return block("\n\n".join(dict.fromkeys(said)))
+
+
+def _settings(run: Kept) -> list[str]:
+    source = "" if run.missing else summary.data_source(run.task)
+    return summary.settings(run.config.given, source)
+
+
 def predictions(run: Kept) -> Picture:
     """Draw what was asked for on the test, and the answers."""
     before, after = run.answers()
-    task = run.config.shown
-    return Picture.drawn(lambda narrow: figures.predictions(task, before, after, narrow))
+    return Picture.drawn(lambda narrow: figures.predictions(run.task, before, after, narrow))
 
 
 def _errors(run: Kept) -> list[str]:
@@ -103,9 +119,9 @@ def _errors(run: Kept) -> list[str]:
 
 def _ran_on(run: Kept) -> list[str]:
     """Say on what, and how to do it again."""
-    used: list[dict[str, Any]] = []
-    with suppress(OSError, ValueError, TypeError):
-        used = json.loads(run.folder.environment.read_text(encoding="utf-8"))
-    told = [f"- {summary.versions(each)}" for each in used]
+    try:
+        told = [f"- {summary.versions(each)}" for each in run.folder.ran_on]
+    except CheckpointError as error:
+        told = [f"Not known: {plain(error)}."] if run.folder.environment.exists() else []
     again = "To run it again, save these settings as `config.toml`: `neurosim run config.toml`."
     return [again, *(["", "## What it ran on", "", *told] if told else [])]

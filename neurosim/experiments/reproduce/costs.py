@@ -25,6 +25,7 @@ from neurosim.experiments.folder import write_text
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, spread
 from neurosim.experiments.reproduce.spec import Reproduction
+from neurosim.files import parse_json, read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +78,7 @@ def _measured(resolved: dict[str, Any]) -> dict[str, float]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no words"])[-1]
         raise NeurosimError(f"costs: a measuring process failed ({last})")
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, float] = parse_json(done.stdout, dict[str, float], "costs: what was measured")
     return found
 
 
@@ -102,12 +103,14 @@ def measure(
     pandas.DataFrame
         One row a run: ``method``, ``seed`` (the repeat's number), what is varied, ``steps``,
         ``us_per_step``, ``mb`` above the same process with few neurons and a short sequence.
+
+    Raises
+    ------
+    CheckpointError
+        If what was measured earlier is damaged.
     """
     kept = folder / KEPT
-    try:
-        known = json.loads(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
+    known = read_json(kept, dict[str, dict[str, float]]) if kept.exists() else {}
     rows = []
     for k, run in enumerate(plan.runs):
         key = f"{run.name}-{run.config.training.seed}"

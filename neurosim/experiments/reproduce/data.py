@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurosim.experiments.folder import Folder, data_digest, read_table
+from neurosim.experiments.folder import data_digest
 from neurosim.experiments.reproduce.spec import Reproduction
 from neurosim.experiments.sweep.results import row_of
 from neurosim.experiments.sweep.runs import FINISHED, Run
@@ -90,7 +90,7 @@ class Data:
 
     def trained(self, run: Run) -> Simulator:
         """The simulator as a run left it."""
-        return run.folder(self.pool).resume(run.config, data_digest(run.config.shown))[0]
+        return run.folder(self.pool).resume(run.config, data_digest(run.config))[0]
 
 
 def gather(plan: Reproduction, outcomes: Sequence[Outcome], pool: Path) -> Data:
@@ -104,7 +104,7 @@ def gather(plan: Reproduction, outcomes: Sequence[Outcome], pool: Path) -> Data:
         what["seed"] = outcome.run.setting[SEED]
         what |= {k: v for k, v in outcome.run.setting.items() if k not in (METHOD, SEED)}
         what["status"] = outcome.status
-        rows = _history(folder)
+        rows = folder.read_history().rows
         epochs += [{**what, **row} for row in rows]
         finals.append({**what, "reason": outcome.reason, **final(rows, outcome.status)})
         rivals += [
@@ -114,13 +114,6 @@ def gather(plan: Reproduction, outcomes: Sequence[Outcome], pool: Path) -> Data:
         ]
     baselines = pd.DataFrame(rivals, columns=[METHOD, "seed", "test_mse"]).drop_duplicates()
     return Data(plan, list(outcomes), pool, pd.DataFrame(epochs), pd.DataFrame(finals), baselines)
-
-
-def _history(folder: Folder) -> list[dict[str, Any]]:
-    if not folder.history.is_file():
-        return []
-    rows = read_table(folder.history).to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def final(rows: Sequence[dict[str, Any]], status: str) -> dict[str, Any]:

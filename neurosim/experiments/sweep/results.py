@@ -12,12 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError
-from neurosim.experiments.config import load
-from neurosim.experiments.folder import Folder, read_table
+from neurosim.experiments.folder import Folder, read_columns
 from neurosim.experiments.summary import AFTER, BEFORE
-from neurosim.experiments.tables import NONE
+from neurosim.experiments.written import Written
 from neurosim.files import lock, place, whole
 
 POOL = "runs"
@@ -26,6 +24,7 @@ LOCK = ".results.lock"
 WAIT = 600.0  # for another process to finish the table [s]
 
 COSTS = ("seconds", "seconds_per_step")
+HEADS = ("run", "status", "reason", "epochs_done")
 
 
 def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.DataFrame:
@@ -44,7 +43,8 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
     -------
     pandas.DataFrame
         One row a run: ``run``, the name of its folder; ``status`` (``finished``, ``diverged``,
-        ``failed`` or ``unfinished``) and ``reason``; ``epochs_done``; every field of its config,
+        ``failed`` or ``unfinished``) and ``reason``, which is also where a file of the run that
+        is damaged is named; ``epochs_done``; every field of its config,
         such as ``rule.learning_rate``; its scores after training (``test_mse``, ``train_mse``,
         ...), before (``untrained_test_mse``, ...) and the baselines' (``baseline.<name>``, test
         MSE), where they were computed. Sorted by the fields that differ.
@@ -53,6 +53,12 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
     ------
     InputError
         If the folder holds no sweep.
+    CheckpointError
+        If the folder holds a table that is damaged, and no runs to make another one of.
+
+    Notes
+    -----
+    Configs are read as tables: no module that they name is imported.
 
     Examples
     --------
@@ -63,15 +69,37 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
     """
     path = place(folder)
     file = path / TABLE
-    if file.is_file() and not _behind(path):
-        frame = read_table(file)
-    elif (path / POOL).is_dir():
-        frame = collect(path)
-    else:
+    pool = (path / POOL).is_dir()
+    if not (file.exists() or pool):
         raise InputError(f"{path}: holds no sweep (neither {TABLE} nor {POOL}/)")
+    try:
+        frame = collect(path) if pool and (not file.exists() or _behind(path)) else _read(file)
+    except CheckpointError:
+        if not pool:
+            raise
+        frame = collect(path)  # of which the table is made
     if costs:
         rows = [_costs(Folder(path / POOL / name)) for name in frame["run"]]
-        frame = frame.join(pd.DataFrame(rows, index=frame.index, columns=list(COSTS)))
+        found = pd.DataFrame(rows, index=frame.index, columns=[*COSTS, "reason"])
+        frame["reason"] = frame["reason"].where(found["reason"].isna(), found.pop("reason"))
+        frame = frame.join(found)
+    return frame
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """Read the table of a sweep.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, or another table.
+    """
+    frame = read_columns(file, HEADS)
+    for name in HEADS[:3]:
+        if not all(isinstance(value, str) for value in frame[name]):
+            raise CheckpointError(f"{file}: damaged ({name}: must be text)")
+    if any(Path(name).name != name for name in frame["run"]):
+        raise CheckpointError(f"{file}: damaged (run: must be names of folders in {POOL}/)")
     return frame
 
 
@@ -112,11 +140,10 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Make a table of rows, sorted by the config's fields that differ between them."""
     frame = pd.DataFrame(list(rows))
     if frame.empty:
-        return pd.DataFrame(columns=["run", "status", "reason"])
-    heads = ["run", "status", "reason", "epochs_done"]
+        return pd.DataFrame(columns=[*HEADS])
     fields = sorted((name for name in frame if is_field(name)), key=_place)
-    scores = sorted((name for name in frame if name not in heads and not is_field(name)), key=_rank)
-    frame = frame[[*heads, *fields, *scores]]
+    scores = sorted((name for name in frame if name not in HEADS and not is_field(name)), key=_rank)
+    frame = frame[[*HEADS, *fields, *scores]]
     frame = frame.assign(**{name: _one_type(frame[name]) for name in fields})
     differ = [name for name in fields if frame[name].nunique(dropna=False) > 1]
     return frame.sort_values([*differ, "run"], na_position="first", ignore_index=True)
@@ -126,19 +153,14 @@ def row_of(folder: Folder) -> dict[str, Any]:
     """What came out of one run; nothing if it has not begun."""
     if not folder.config.is_file():
         return {}
+    result, status, reason = folder.came_to()
+    row: dict[str, Any] = {"run": folder.path.name, "status": status, "reason": reason}
     try:
-        config = load(folder.config)
-    except InputError:  # of a task or rule that this process does not know
-        return {}
-    result, failure = _read(folder.result), _read(folder.failure)
-    row: dict[str, Any] = {"run": folder.path.name, "status": "unfinished", "reason": ""}
-    row["epochs_done"] = config.training.epochs
-    if result:
-        row["status"] = "finished"
-    else:
-        row["epochs_done"] = _epochs(folder)
-        row |= {key: failure[key] for key in ("status", "reason") if key in failure}
-    row |= {key: None if value == NONE else value for key, value in config.flat().items()}
+        config = Written.read(folder.config)
+    except CheckpointError as error:
+        return row | {"status": "unfinished", "reason": str(error), "epochs_done": 0}
+    row["epochs_done"] = config.training.epochs if result else _epochs(folder)
+    row |= config.flat()
     for who, scores in result.get("table", {}).items():
         before = {AFTER: "", BEFORE: "untrained_"}.get(who)
         if before is None:
@@ -150,29 +172,24 @@ def row_of(folder: Folder) -> dict[str, Any]:
 
 def score(folder: Folder, name: str = "test_mse") -> float:
     """A score of a finished run's trained network."""
-    return float(_read(folder.result).get("table", {}).get(AFTER, {}).get(name, math.nan))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return float(folder.numbers.get("table", {}).get(AFTER, {}).get(name, math.nan))
 
 
 def _epochs(folder: Folder) -> int:
     try:
-        return int(checkpoint.read(folder.checkpoint)[1]["extra"]["epoch"])
-    except (CheckpointError, KeyError, TypeError):
+        return int(folder.reached["epoch"])
+    except CheckpointError:
         return 0
 
 
-def _costs(folder: Folder) -> dict[str, float]:
-    """Seconds of learning, and of a learning step: the median epoch's."""
-    if not folder.history.is_file():
+def _costs(folder: Folder) -> dict[str, Any]:
+    """Seconds of learning, and of a learning step: the median epoch's; or why they are unknown."""
+    if not folder.history.exists():
         return {}
-    rows = read_table(folder.history, ["seconds", "steps"])
+    try:
+        rows = folder.epochs()
+    except CheckpointError as error:
+        return {"reason": str(error)}
     learned = rows[rows["steps"] > 0]
     pace = (learned["seconds"] / learned["steps"]).median()
     return {"seconds": float(rows["seconds"].sum()), "seconds_per_step": float(pace)}

@@ -200,7 +200,7 @@ class Sweep:
     def _check_data(self, run: Run) -> None:
         """A config may find other data today than it did: its results are not mixed."""
         folder = run.folder(self.pool)
-        was = json.loads(folder.result.read_text(encoding="utf-8")).get("data")
+        was = folder.numbers.get("data")
         if was is not None and was != self._data(run):
             raise InputError(
                 f"{folder.path}: holds this run with other data: what the task loads has changed "
@@ -213,7 +213,7 @@ class Sweep:
         training = [resolved["training"][name] for name in ("batch", "held_out")]
         key = json.dumps([resolved["task"], *training], default=str)
         if key not in self._known:
-            self._known[key] = data_digest(run.config.shown)
+            self._known[key] = data_digest(run.config)
         return self._known[key]
 
     def _do(self, runs: Sequence[Run], client: Client, topic: str | None) -> Iterator[Outcome]:

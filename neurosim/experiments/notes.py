@@ -1,0 +1,78 @@
+"""The files of JSON that lie in folders of runs and searches: what may stand in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from neurosim.experiments.summary import AFTER
+from neurosim.files import read_json
+
+
+class _Note(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Result(_Note):
+    """``result.json``: the numbers of a finished run."""
+
+    config: str
+    digest: str
+    epochs: int
+    data: str | None = None
+    seconds_per_step: float
+    memory: int | None = None
+    table: dict[str, dict[str, float | str | None]]
+    beaten: list[str]
+    not_beaten: list[str]
+
+    @field_validator("table")
+    @classmethod
+    def _judged(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        if not isinstance(table.get(AFTER, {}).get("test_mse"), float | int):
+            raise ValueError(f"has no test_mse of the {AFTER}")
+        return table
+
+
+class Failure(_Note):
+    """``failure.json``: why there is no result."""
+
+    status: Literal["diverged", "failed"]
+    reason: str
+    digest: str
+    epochs: int
+
+
+class Machine(_Note):
+    """An entry of ``environment.json``: what a process ran on."""
+
+    neurosim: str
+    python: str
+    system: str
+    machine: str
+    cores: int
+    packages: dict[str, str]
+    engine: str | None = None
+    device: dict[str, Any] | None = None
+
+
+class Epoch(_Note):
+    """What a checkpoint says beside the simulator: how far it is, of which config and data."""
+
+    epoch: int = Field(ge=0)
+    config: str
+    data: str
+
+
+def read(path: Path, kind: Any) -> dict[str, Any]:
+    """Read one of these files, as a dict.
+
+    Raises
+    ------
+    CheckpointError
+        As `read_json`.
+    """
+    found: dict[str, Any] = read_json(path, kind).model_dump(exclude_unset=True)
+    return found
