@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from neurosim.engines.vectors import WIDTH
-from neurosim.errors import StorageError
-from neurosim.files import whole
+from neurosim.errors import BusyError, StorageError
+from neurosim.files import lock, whole
+
+WAIT = 120.0  # for another process to compile the same; then it is compiled twice [s]
 
 
 def folder() -> Path:
@@ -34,12 +38,34 @@ def folder() -> Path:
     return Path(home) / "neurosim" / "kernels"
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time compile what is kept in a file.
+
+    The lock is a file beside it, removed at the end; a process that is killed lets go of it. Where it
+    cannot be made, as in a folder that is read-only, every process compiles for itself.
+    """
+    file = path.with_name(f".{path.name}.lock")
+    with ExitStack() as held:
+        with suppress(BusyError, StorageError):
+            held.enter_context(lock(file, WAIT, f"{path}: another process is compiling it"))
+            # Removed while it is held: a process that opened it before sees that it is gone.
+            held.callback(_remove, file)
+        yield
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
+
+
 class DiskCache(_Cache):
     """Keeps one compiled function; give it to a dispatcher as its ``_cache``."""
 
     def __init__(self, name: str, key: str) -> None:
         self._name, self._key = name, key
         self._enabled = True
+        self._compiling = ExitStack()  # holds the lock from a miss until the code is kept
 
     @property
     def cache_path(self) -> str:
@@ -64,8 +90,19 @@ class DiskCache(_Cache):
         target_context.refresh()
         if not self._enabled:
             return None
+        path = self._path(sig, target_context.codegen())
+        found = self._read(path, target_context)
+        if found is None:
+            self._compiling.close()  # of a compilation that failed
+            self._compiling.enter_context(alone(path))
+            found = self._read(path, target_context)  # another process may have been at it
+            if found is not None:
+                self._compiling.close()
+        return found
+
+    def _read(self, path: Path, target_context: Any) -> Any:
         try:
-            payload = pickle.loads(self._path(sig, target_context.codegen()).read_bytes())
+            payload = pickle.loads(path.read_bytes())
             return CompileResult._rebuild(target_context, *payload)
         except Exception:
             # Absent, unreadable or written by something else: it is compiled anew.
@@ -73,10 +110,11 @@ class DiskCache(_Cache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep compiled code; where the folder cannot be written, do without."""
-        if not self._enabled or data.library.has_dynamic_globals:
-            return
-        try:
-            with whole(self._path(sig, data.codegen)) as temporary:
-                temporary.write_bytes(dumps(data._reduce()))
-        except StorageError:
-            self._enabled = False
+        with self._compiling:
+            if not self._enabled or data.library.has_dynamic_globals:
+                return
+            try:
+                with whole(self._path(sig, data.codegen)) as temporary:
+                    temporary.write_bytes(dumps(data._reduce()))
+            except StorageError:
+                self._enabled = False
