@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,22 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from neurosim.errors import BusyError, StorageError
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder to write to, and those above it, where they are missing.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be made, or not be written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written to ({error.strerror or error})") from error
 
 
 @contextmanager

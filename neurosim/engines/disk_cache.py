@@ -42,8 +42,8 @@ def folder() -> Path:
 def alone(path: Path) -> Iterator[None]:
     """Let one process at a time compile what is kept in a file.
 
-    The lock is a file beside it, removed at the end; a process that is killed lets go of it. Where it
-    cannot be made, as in a folder that is read-only, every process compiles for itself.
+    The lock is a file beside it, removed at the end; the system releases it if the process is
+    killed. Where it cannot be made, as in a folder that is read-only, each process compiles.
     """
     file = path.with_name(f".{path.name}.lock")
     with ExitStack() as held:

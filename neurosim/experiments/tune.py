@@ -6,14 +6,15 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from neurosim.errors import InputError, NeurosimError, is_number
+from neurosim.errors import InputError, NeurosimError, StorageError, is_number
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
@@ -198,11 +199,12 @@ class Tuning:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-            study = optuna.create_study(
-                study_name=self.name,
-                storage=f"sqlite:///{path / STUDY}",
-                load_if_exists=True,
-            )
+            with _stored(path / STUDY):
+                study = optuna.create_study(
+                    study_name=self.name,
+                    storage=f"sqlite:///{path / STUDY}",
+                    load_if_exists=True,
+                )
         return study
 
     def _block(
@@ -234,7 +236,8 @@ class Tuning:
         errors = {outcome.run.name: outcome.test_mse for outcome in outcomes}
         for number, of in sorted(runs.items()):
             total = sum(errors[run.name] for run in of) / len(of)
-            study.add_trial(self._trial(rates[number - first], total))
+            with _stored(path / STUDY):
+                study.add_trial(self._trial(rates[number - first], total))
 
     def _choose(
         self, known: Sequence[Any], beside: Sequence[dict[str, float]], number: int
@@ -309,6 +312,19 @@ class Tuning:
             configs.changed(self.given, best.rates), self.name, self.where
         ).resolved()
         return "\n".join(f"# {line}".rstrip() for line in head) + "\n\n" + tomli_w.dumps(made)
+
+
+@contextmanager
+def _stored(file: Path) -> Iterator[None]:
+    """Raise `StorageError` where Optuna's database cannot be written: no permission, disk full."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except (StorageInternalError, OperationalError) as error:
+        cause = getattr(error.__cause__ or error, "orig", None) or error
+        raise StorageError(f"{file}: could not be written ({cause})") from error
 
 
 def _rates(config: Config) -> dict[str, float]:

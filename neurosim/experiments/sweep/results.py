@@ -131,7 +131,7 @@ def row_of(folder: Folder) -> dict[str, Any]:
     if result:
         row["status"] = "finished"
     else:
-        row["epochs_done"] = _epochs(folder)
+        row["epochs_done"] = epochs_kept(folder)
         row |= {key: failure[key] for key in ("status", "reason") if key in failure}
     row |= {key: None if value == NONE else value for key, value in config.flat().items()}
     for who, scores in result.get("table", {}).items():
@@ -156,7 +156,8 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _epochs(folder: Folder) -> int:
+def epochs_kept(folder: Folder) -> int:
+    """How many epochs of a run the checkpoint is after."""
     try:
         return int(checkpoint.read(folder.checkpoint)[1]["extra"]["epoch"])
     except (CheckpointError, KeyError, TypeError):
