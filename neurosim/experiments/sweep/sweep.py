@@ -17,7 +17,7 @@ from neurosim.engines.cuda.device import require_device
 from neurosim.errors import InputError, NeurosimError
 from neurosim.experiments.folder import data_digest
 from neurosim.experiments.sweep import results
-from neurosim.experiments.sweep.cluster import RemoteWorkers, LocalWorkers, settings
+from neurosim.experiments.sweep.cluster import LocalWorkers, RemoteWorkers, settings
 from neurosim.experiments.sweep.dispatch import Answer, Dispatcher
 from neurosim.experiments.sweep.interrupts import Interrupts, aside
 from neurosim.experiments.sweep.runs import FINISHED, Run, done
