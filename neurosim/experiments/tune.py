@@ -323,7 +323,8 @@ def _stored(file: Path) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, OperationalError) as error:
-        cause = getattr(error.__cause__ or error, "orig", None) or error
+        said = error.__cause__ if isinstance(error, StorageInternalError) else error
+        cause = getattr(said, "orig", said)  # SQLite's own words
         raise StorageError(f"{file}: could not be written ({cause})") from error
 
 

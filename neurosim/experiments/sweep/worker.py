@@ -1,6 +1,6 @@
 """A process that does runs, one at a time: a Dask worker that ends with its parent process.
 
-`neurosim.experiments.sweep.processes` starts it, with the scheduler's address as its argument.
+`neurosim.experiments.sweep.processes` starts it; its argument is the scheduler's address.
 """
 
 from __future__ import annotations
