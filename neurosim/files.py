@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -43,6 +44,23 @@ def current_folder() -> str | None:
         return os.getcwd()
     except OSError:
         return None
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder to write to, and those above it, where they are missing.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be made, or not be written to.
+    """
+    path = place(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written to ({error.strerror or error})") from error
 
 
 @contextmanager

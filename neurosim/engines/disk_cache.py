@@ -13,6 +13,8 @@ import hashlib
 import os
 import pickle
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,12 @@ from numba.core.serialize import dumps
 
 from neurosim.engines import private_folder
 from neurosim.engines.vectors import WIDTH
-from neurosim.errors import InputError
-from neurosim.files import place, whole
+from neurosim.errors import BusyError, InputError, StorageError
+from neurosim.files import lock, place, whole
 
 # Of Numba's environment variables those that make other code of the same function.
 OPTIONS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
+WAIT = 120.0  # for another process to compile the same; then it is compiled twice [s]
 
 
 def folder() -> Path:
@@ -49,12 +52,34 @@ def folder() -> Path:
         return Path(os.devnull) / "kernels"
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time compile what is kept in a file.
+
+    The lock is a file beside it, removed at the end; the system releases it if the process is
+    killed. Where it cannot be made, as in a folder that is read-only, each process compiles.
+    """
+    file = path.with_name(f".{path.name}.lock")
+    with ExitStack() as held:
+        with suppress(BusyError, StorageError):
+            held.enter_context(lock(file, WAIT, f"{path}: another process is compiling it"))
+            # Removed while it is held: a process that opened it before sees that it is gone.
+            held.callback(_remove, file)
+        yield
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
+
+
 class DiskCache(_Cache):
     """Keeps one compiled function; give it to a dispatcher as its ``_cache``."""
 
     def __init__(self, name: str, key: str) -> None:
         self._name, self._key = name, key
         self._enabled = True
+        self._compiling = ExitStack()  # holds the lock from a miss until the code is kept
 
     @property
     def cache_path(self) -> str:
@@ -81,10 +106,19 @@ class DiskCache(_Cache):
         target_context.refresh()
         if not self._enabled:
             return None
+        path = self._path(sig, target_context.codegen())
+        found = self._read(path, target_context)
+        if found is None:
+            self._compiling.close()  # of a compilation that failed
+            self._compiling.enter_context(alone(path))
+            found = self._read(path, target_context)  # another process may have been at it
+            if found is not None:
+                self._compiling.close()
+        return found
+
+    def _read(self, path: Path, target_context: Any) -> Any:
         try:
-            if not private_folder.claim(folder()):
-                return None
-            data = private_folder.read(self._path(sig, target_context.codegen()))
+            data = private_folder.read(path)
             payload = pickle.loads(data)  # which runs what it says: it must be of one's own making
             return CompileResult._rebuild(target_context, *payload)
         except Exception:
@@ -93,14 +127,15 @@ class DiskCache(_Cache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep compiled code; where the folder cannot be written, do without."""
-        if not self._enabled or data.library.has_dynamic_globals:
-            return
-        if not private_folder.claim(folder()):
-            return
-        private_folder.clear(folder())
-        try:
-            with whole(self._path(sig, data.codegen)) as temporary:
-                temporary.write_bytes(dumps(data._reduce()))
-                temporary.chmod(0o600)
-        except OSError:
-            self._enabled = False
+        with self._compiling:
+            if not self._enabled or data.library.has_dynamic_globals:
+                return
+            if not private_folder.claim(folder()):
+                return
+            private_folder.clear(folder())
+            try:
+                with whole(self._path(sig, data.codegen)) as temporary:
+                    temporary.write_bytes(dumps(data._reduce()))
+                    temporary.chmod(0o600)
+            except OSError:
+                self._enabled = False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurosim.errors import CheckpointError, InputError, NeurosimError, is_number
+from neurosim.errors import CheckpointError, InputError, NeurosimError, StorageError, is_number
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
@@ -200,11 +200,12 @@ class Tuning:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
-            study = optuna.create_study(
-                study_name=self.name,
-                storage=f"sqlite:///{path / STUDY}",
-                load_if_exists=True,
-            )
+            with _stored(path / STUDY):
+                study = optuna.create_study(
+                    study_name=self.name,
+                    storage=f"sqlite:///{path / STUDY}",
+                    load_if_exists=True,
+                )
         return study
 
     def _block(
@@ -236,7 +237,8 @@ class Tuning:
         errors = {outcome.run.name: outcome.test_mse for outcome in outcomes}
         for number, of in sorted(runs.items()):
             total = sum(errors[run.name] for run in of) / len(of)
-            study.add_trial(self._trial(rates[number - first], total))
+            with _stored(path / STUDY):
+                study.add_trial(self._trial(rates[number - first], total))
 
     def _choose(
         self, known: Sequence[Any], beside: Sequence[dict[str, float]], number: int
@@ -316,9 +318,25 @@ def _readable(path: Path) -> Iterator[None]:
     """Blame the study's file for what is missing or wrong in it."""
     try:
         yield
+    except StorageError:
+        raise
     except Exception as error:  # SQLite, SQLAlchemy and Optuna raise whatever they stumble upon
         says = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: damaged, or not of this search ({says})") from error
+
+
+@contextmanager
+def _stored(file: Path) -> Iterator[None]:
+    """Raise `StorageError` where Optuna's database cannot be written: no permission, disk full."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except (StorageInternalError, OperationalError) as error:
+        said = error.__cause__ if isinstance(error, StorageInternalError) else error
+        cause = getattr(said, "orig", said)  # SQLite's own words
+        raise StorageError(f"{file}: could not be written ({cause})") from error
 
 
 def _rates(config: Config) -> dict[str, float]:

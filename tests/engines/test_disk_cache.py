@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import math
@@ -9,14 +10,16 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 
 import neurosim
-from neurosim.engines import private_folder
+from neurosim.engines import disk_cache, private_folder
 from neurosim.engines.compile import OUTER, adapted
 from neurosim.engines.disk_cache import DiskCache, folder
 from neurosim.engines.fingerprint import fingerprint
@@ -370,6 +373,112 @@ def test_there_is_an_end_to_how_much_is_kept(cache, monkeypatch):
     private_folder.clear.cache_clear()
     small(key="other")(1)
     assert [path == file for path in cache.iterdir()] == [False]
+
+
+# ------------------------------------------------------- several processes at once
+
+COMPILE = """
+import sys
+from numba import njit
+from neurosim.engines.compile import OUTER
+from neurosim.engines.disk_cache import DiskCache
+exec("def slow(x):\\n" + "    x = 1.5 * x + 1\\n" * 100 + "    return x")  # some tenths of a second
+function = njit(**OUTER)(slow)
+function._cache = DiskCache("slow", "key")
+print("ready", flush=True)
+sys.stdin.readline()
+function(1.0)
+print(sum(function.stats.cache_misses.values()))
+"""
+HOLD = """
+import sys, time
+from neurosim.engines.disk_cache import alone
+from pathlib import Path
+with alone(Path(sys.argv[1])):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def processes():
+    """A function that starts one that prints "ready"; all are ended at the end."""
+    found = []
+
+    def start(program, *arguments):
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        found.append(subprocess.Popen(command, text=True, **pipes))
+        return found[-1]
+
+    yield start
+    for process in found:
+        process.kill()
+        process.communicate()
+
+
+def misses(compiling):
+    """How many of these processes compiled, which begin at the same time."""
+    for process in compiling:
+        assert process.stdout.readline() == "ready\n"
+    for process in compiling:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return sum(int(process.communicate(timeout=120)[0]) for process in compiling)
+
+
+def test_of_several_processes_one_compiles(cache, processes):
+    assert misses([processes(COMPILE) for _ in range(4)]) == 1
+    assert [path.name.split("-")[0] for path in cache.iterdir()] == ["slow"], "no lock is left"
+
+
+def test_without_a_folder_each_process_compiles(monkeypatch, tmp_path, processes):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path / "file"))
+    assert misses([processes(COMPILE) for _ in range(2)]) == 2
+
+
+def test_a_process_that_was_killed_while_it_compiled_holds_up_no_other(cache, processes):
+    small()(1)
+    (file,) = cache.iterdir()
+    file.unlink()
+    holder = processes(HOLD, file)
+    assert holder.stdout.readline() == "ready\n"
+    function, done = small(), []
+    waiting = threading.Thread(target=lambda: done.append(function(1)))
+    waiting.start()
+    waiting.join(0.5)
+    assert waiting.is_alive(), "it waits for the other process"
+    holder.kill()
+    waiting.join(60)
+    assert (done, hits(function)) == ([2], (0, 1))
+    assert list(cache.iterdir()) == [file]
+
+
+def test_a_process_that_stands_still_is_not_waited_for_for_ever(cache, processes, monkeypatch):
+    monkeypatch.setattr(disk_cache, "WAIT", 0.2)
+    small()(1)
+    (file,) = cache.iterdir()
+    file.unlink()
+    holder = processes(HOLD, file)
+    assert holder.stdout.readline() == "ready\n"
+    function = small()
+    assert (function(1), hits(function)) == (2, (0, 1))
+    assert file.exists()
+
+
+def test_what_could_not_be_compiled_holds_up_no_other(cache):
+    @njit(**OUTER)
+    def broken(x):
+        return x.nothing
+
+    broken._cache = DiskCache("broken", "key")
+    for _ in range(2):
+        with pytest.raises(TypingError):
+            broken(1)
+    del broken
+    gc.collect()
+    assert not list(cache.iterdir())
 
 
 # --------------------------------------------------------- whole loops on disk

@@ -79,18 +79,8 @@ def own(installed: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def patient() -> Iterator[None]:
-    """Dask waits for processes that tests kill: on a busy machine they come back slowly."""
-    import dask
-    import distributed  # noqa: F401  # its defaults come first, or leave with what is set here
-
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1 h"}):
-        yield
-
-
-@pytest.fixture(scope="module")
-def workers(installed: Path, patient: None) -> Iterator[Workers]:
+def workers(installed: Path) -> Iterator[Workers]:
     """Two processes, started once: that is what takes long."""
     with Workers(2) as found:
-        found.client(2)
+        found.client(2).wait_for_workers(2)
         yield found

@@ -19,10 +19,9 @@ import own_parts
 import pandas as pd
 import psutil
 import pytest
-from sweeps import QUICK, TINY, done_here, many
+from sweeps import TINY, done_here, epochs_kept, many, measured, options, start, statuses
 
 import neurosim as ns
-from neurosim import checkpoint
 from neurosim.engines.cuda import device
 from neurosim.errors import BusyError
 from neurosim.experiments.folder import Folder
@@ -38,15 +37,6 @@ LOG = 'training.measures=["own_parts:log"]'
 EPOCHS = 120
 LONG = (LOG, f"training.epochs={EPOCHS}")  # some seconds
 GRID = {"product": {RATE: [1e-3, 1e-4]}, "seeds": [4, 3]}
-CODE = "from neurosim.cli import main; main()"
-
-
-def measured(*names):
-    return f"training.measures={json.dumps([f'own_parts:{name}' for name in names])}"
-
-
-def statuses(outcomes):
-    return [outcome.status for outcome in outcomes]
 
 
 def kept(found, folder):
@@ -55,34 +45,11 @@ def kept(found, folder):
     return {path: path.stat().st_mtime_ns for path in paths if not path.name.startswith(".")}
 
 
-def epochs_kept(folder):
-    """Epochs in the checkpoints of a sweep's runs."""
-    found = folder.glob(f"{POOL}/*/checkpoint.npz")
-    return [checkpoint.read(path)[1]["extra"]["epoch"] for path in found]
-
-
 def steps_of(run):
     """All that is logged of a run: before training, and every epoch, once each."""
     config = run.config
     steps = [config.task.steps * epoch for epoch in range(config.training.epochs + 1)]
     return {(config.rule.learning_rate, config.training.seed, step): 1 for step in steps}
-
-
-def start(*arguments, folder=None):
-    """Start the command line as a process of its own, with a group of its own as on a terminal."""
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE, *map(str, arguments)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def options(*overrides):
-    return [part for text in (*QUICK, *overrides) for part in ("--set", text)]
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +285,7 @@ def test_a_larger_sweep_does_only_what_is_new(straight, workers, grid, own, tmp_
 def test_nobody_is_started_if_there_is_nothing_to_do(straight, grid):
     with Workers(2) as idle:
         Sweep(grid, straight).run(idle)
-        assert idle._client is None
+        assert idle._place is None
 
 
 def test_what_blew_up_is_said_and_not_repeated(workers, own, tmp_path):
@@ -457,7 +424,7 @@ def test_all_processes_killed_in_the_middle_change_nothing(straight, workers, gr
 
 
 @pytest.fixture(scope="module")
-def deadly(installed, patient, tmp_path_factory):
+def deadly(installed, tmp_path_factory):
     """A sweep of which one run always kills its process, in one process: they wait behind it."""
     (installed / "mended").unlink(missing_ok=True)
     sweep = Sweep(many(measured("dies"), seeds=[UNLUCKY, 1, 2]), tmp_path_factory.mktemp("deadly"))
@@ -477,23 +444,6 @@ def test_a_run_whose_process_died_is_tried_again_by_the_same_workers(deadly, own
     sweep, one, _ = deadly
     (own / "mended").touch()
     assert statuses(sweep.run(one)) == ["finished"] * 3
-
-
-def test_a_process_that_comes_back_late_is_not_given_up(patient, own):
-    import dask
-
-    # Dask's own patience is too short for a busy machine; here it has next to none.
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "0.2 s"}), Workers(1) as found:
-        client = found.client(1)
-        (pid,) = client.run(os.getpid).values()
-        (address,) = client.scheduler_info()["workers"]
-        os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while list(client.scheduler_info()["workers"]) in ([], [address]):
-            assert client.cluster.workers, "given up"
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert client.submit(os.getpid, pure=False).result(timeout=60) != pid
 
 
 # ---------------------------------------------------------------- stopped from outside
@@ -759,7 +709,7 @@ def test_gpus_are_one_process_each(own, two_gpus, tmp_path):
 def test_fewer_gpus_than_there_are(own, two_gpus):
     with Workers(1, gpus=True) as found:
         found.client(8).wait_for_workers(1, timeout=60)
-        assert len(found.client(8).cluster.workers) == 1
+        assert len(found.client(8).nthreads()) == 1
 
 
 def test_gpus_elsewhere_are_not_started_here(two_gpus):
@@ -808,8 +758,9 @@ def test_whoever_is_no_worker_stays(own, tmp_path):
 
 def test_more_processes_are_started_when_there_is_more_to_do(installed):
     with Workers(2) as found:
-        assert len(found.client(1).scheduler_info()["workers"]) == 1
-        assert len(found.client(8).scheduler_info()["workers"]) == 2
+        for runs, processes in ((1, 1), (8, 2), (1, 2)):
+            found.client(runs).wait_for_workers(processes, timeout=60)
+            assert len(found.client(runs).nthreads()) == processes
 
 
 @pytest.mark.parametrize("jobs", [0, -1])

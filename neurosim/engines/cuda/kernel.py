@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ from neurosim.engines.cuda.program import (
     Program,
     Stretch,
 )
-from neurosim.engines.disk_cache import folder
+from neurosim.engines.disk_cache import alone, folder
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.errors import StorageError
 from neurosim.files import whole
@@ -163,15 +163,15 @@ def compiled(given: Program, layout: Layout, capability: tuple[int, int]) -> Cod
     """Compile a program to PTX, or find it on disk; no device is needed."""
     key = _key(given, layout, capability)
     kept = folder() / f"{NAME}-{key}.ptx"
-    try:
+    with suppress(OSError):
         return Code(kept.read_text(), capability)
-    except OSError:
+    with alone(kept):
+        with suppress(OSError):  # another process may have been at it
+            return Code(kept.read_text(), capability)
         code = Code(compile_ptx(given, layout, capability), capability)
-    try:
-        with whole(kept) as temporary:
+        # Where it cannot be kept, it is compiled again next time.
+        with suppress(StorageError), whole(kept) as temporary:
             temporary.write_text(code.ptx)
-    except StorageError:  # it is compiled again next time
-        pass
     return code
 
 

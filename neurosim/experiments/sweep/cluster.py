@@ -7,167 +7,200 @@ dask-cuda, which does more, would bring a good part of RAPIDS with it.
 from __future__ import annotations
 
 import logging
-import os
 import signal
+import sys
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-from neurosim.errors import InputError
+from neurosim.errors import InputError, NeurosimError
 from neurosim.experiments.environment import cores
+from neurosim.experiments.sweep.processes import Processes
 from neurosim.files import current_folder
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
-AGAIN = 3  # times that a run is started again whose process died
-SAFE = "PYTHONSAFEPATH"
 PATIENCE = 30  # how long to wait for a scheduler elsewhere [s]
+SILENCE = 3.0  # how long no worker may be there until that is said [s]
+STARTS = 5  # times that each process may die while it starts, if none of them comes to work
+UNKNOWN = "killed, or out of memory"
 
 
 @contextmanager
-def workers(
-    jobs: int | None = None, scheduler: str | None = None, gpus: bool = False, most: int = 1_000_000
-) -> Iterator[Client]:
-    """Give a client of workers that do one run at a time each.
+def quiet() -> Iterator[None]:
+    """Leave out Dask's warnings: of pages that nothing shows, and of ports for them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Set Dask up for runs that take long; import it."""
+    with quiet():
+        import dask
+        import distributed  # noqa: F401  # its defaults come first, or leave with what is set here
+    for name in ("distributed", "distributed.client"):  # which has a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with dask.config.set(
+        {
+            "distributed.comm.timeouts.connect": f"{PATIENCE}s",
+            # Compiling holds a worker's attention for a while: that is no reason to drop it.
+            "distributed.scheduler.worker-ttl": "15 minutes",
+            "distributed.admin.tick.limit": "1 hour",
+        }
+    ):
+        yield
+
+
+class RemoteWorkers:
+    """Workers of a cluster that is there already.
 
     Parameters
     ----------
-    jobs : int, optional
-        Processes to start on this machine; by default one a core, or one a GPU.
-    scheduler : str, optional
-        Address of the scheduler of a cluster, ``tcp://host:port``, to use instead.
-    gpus : bool
-        Each process has a GPU of its own; there are no more of them than GPUs.
-    most : int
-        There is nothing for more processes to do.
+    address : str
+        Of its scheduler, ``tcp://host:port``.
 
     Raises
     ------
     InputError
-        If nothing answers at that address.
-    DeviceError
-        If there is no GPU to work on.
+        If no scheduler answers at that address.
     """
-    if current_folder() is None:  # processes start in it
-        raise InputError("the current folder does not exist any more: go to another one")
-    # Bokeh draws Dask's own pages; nobody misses them.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import dask
+
+    def __init__(self, address: str) -> None:
         from distributed import Client
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        with dask.config.set(
-            {
-                # A worker that dies takes down what it has: as little as can be waits there.
-                "distributed.scheduler.worker-saturation": 1.0,
-                "distributed.scheduler.allowed-failures": AGAIN,
-                "distributed.comm.timeouts.connect": f"{PATIENCE}s",
-                # One that died is being started again, however long that takes on a busy machine.
-                "distributed.deploy.lost-worker-timeout": "1 hour",
-                # Compiling holds a worker's attention for a while: that is no reason to drop it.
-                "distributed.scheduler.worker-ttl": "15 minutes",
-                "distributed.admin.tick.limit": "1 hour",
-            }
-        ):
-            if scheduler is not None:
-                with _elsewhere(scheduler) as client:
-                    yield client
-                return
-            with (
-                _own_modules_apart(),
-                _gpus(jobs) if gpus else _processes(min(jobs or cores(), most)) as cluster,
-                Client(cluster, set_as_default=False) as client,
-            ):
-                client.register_plugin(_deaf())
-                yield client
+        self._named = f"--scheduler {address}"
+        self._seen = time.monotonic()  # when there was a worker last; infinite once it was said
+        try:
+            self.client: Client = Client(address, timeout=PATIENCE, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(
+                f"{self._named}: no Dask scheduler answers there ({error}); the address looks "
+                f"like tcp://host:8786"
+            ) from error
+
+    def grow(self, most: int) -> None:
+        """Start processes, as far as that can be done, until there are `most`."""
+
+    def check(self) -> None:
+        """Raise `NeurosimError` if the scheduler does not answer any more."""
+        if self.client.status != "running":
+            raise NeurosimError(
+                f"{self._named}: the scheduler was lost; what is done is kept: to go on, repeat "
+                f"the command when it is there again"
+            )
+
+    def workers(self) -> dict[str, bool]:
+        """Look up which workers there are, by address, and whether each is free.
+
+        Raises
+        ------
+        NeurosimError
+            If there is no hope of any.
+        """
+        self.check()
+        found = {address: not keys for address, keys in self.client.processing().items()}
+        self._missed(bool(found))
+        return found
+
+    def fate(self, address: str) -> str:
+        """Describe how a worker ended, as far as that is known."""
+        return UNKNOWN
+
+    def close(self, hurry: bool) -> None:
+        """Leave the scheduler."""
+        with suppress(Exception):  # the scheduler may be gone
+            self.client.close(timeout=2)
+
+    def _missed(self, some: bool) -> None:
+        """Say so once if no worker has been there for a while."""
+        now = time.monotonic()
+        if some:
+            self._seen = now
+        elif now - self._seen > SILENCE:
+            self._seen = float("inf")
+            print(f"{self._named}: has no workers; waiting for one to come", file=sys.stderr)
 
 
-@contextmanager
-def _own_modules_apart() -> Iterator[None]:
-    """Let the processes that are started find Python's own modules.
+class LocalWorkers(RemoteWorkers):
+    """Workers that are processes of this machine, started and ended here.
 
-    They look into the current folder first unless told not to, and a file called ``signal.py``
-    there is a user's. What a config names is found all the same.
+    Parameters
+    ----------
+    jobs : int, optional
+        How many at most; by default one a core, or one a GPU.
+    gpus : bool
+        Each process has a GPU of its own; there are no more of them than GPUs.
+
+    Raises
+    ------
+    DeviceError
+        If there are to be GPUs, and there is none to work on.
     """
-    before = os.environ.get(SAFE)
-    os.environ[SAFE] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[SAFE]
-        else:
-            os.environ[SAFE] = before
 
+    def __init__(self, jobs: int | None, gpus: bool) -> None:
+        from distributed import Client, LocalCluster
 
-@contextmanager
-def _elsewhere(address: str) -> Iterator[Client]:
-    from distributed import Client
+        if current_folder() is None:  # processes start in it
+            raise InputError("the current folder does not exist any more: go to another one")
+        self._alone: list[dict[str, str]] = []
+        if gpus:
+            from neurosim.engines.cuda import device
 
-    try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InputError(
-            f"--scheduler {address}: no Dask scheduler answers there ({error}); the address looks "
-            f"like tcp://host:8786"
-        ) from error
-    with client:
-        yield client
+            device.require_device("--gpus")
+            # Set before anything of CUDA is loaded: such a process finds its own GPU only.
+            self._alone = [{"CUDA_VISIBLE_DEVICES": name} for name in device.visible()[:jobs]]
+        self._most = len(self._alone) or jobs or cores()
+        self._pids: dict[str, int] = {}
+        self._named = "the scheduler of this process"
+        with quiet():
+            self._cluster: LocalCluster = LocalCluster(
+                n_workers=0, dashboard_address=None, silence_logs=logging.CRITICAL
+            )
+        self.client = Client(self._cluster, set_as_default=False)
+        self._processes = Processes(self._cluster.scheduler_address)
 
+    def grow(self, most: int) -> None:
+        """Start processes until there are `most`; for GPUs all, at once."""
+        if self._alone:
+            most = self._most
+        for number in range(len(self._processes), min(most, self._most)):
+            self._processes.add(self._alone[number] if self._alone else None)
 
-def _processes(jobs: int):  # type: ignore[no-untyped-def]
-    from distributed import LocalCluster
+    def fate(self, address: str) -> str:
+        """Describe how a worker ended, by the exit code of its process."""
+        code = self._processes.ends.get(self._pids.get(address, 0))
+        if code is None or code == -signal.SIGKILL:
+            return UNKNOWN
+        if code < 0:
+            return f"by signal {signal.Signals(-code).name}"
+        return f"with exit code {code}"
 
-    return LocalCluster(
-        n_workers=jobs,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        memory_limit=None,  # the system knows better when memory runs out
-        silence_logs=logging.CRITICAL,
-    )
+    def close(self, hurry: bool) -> None:
+        """End the processes: in a hurry at once, otherwise when they are ready."""
+        self._known()
+        if hurry:
+            self._processes.close()
+        super().close(hurry)
+        with suppress(Exception):
+            self._cluster.close(timeout=2)  # which ends its workers
+        self._processes.close(self._pids.values())
 
+    def _missed(self, some: bool) -> None:
+        self._known()
+        if some:
+            self._processes.died = 0
+        elif self._processes.died >= STARTS * len(self._processes):
+            codes = sorted(set(self._processes.ends.values()))
+            raise NeurosimError(
+                f"the processes that do the runs die while they start (exit codes "
+                f"{', '.join(map(str, codes))}); what is done is kept"
+            )
 
-def _gpus(jobs: int | None):  # type: ignore[no-untyped-def]
-    from distributed import Nanny, Scheduler, SpecCluster
-
-    from neurosim.engines.cuda import device
-
-    device.require_device("--gpus")
-    # The environment is set before anything of CUDA is loaded, and again where one that died is
-    # started anew: whatever such a process finds is its own GPU.
-    one = {
-        "nthreads": 1,
-        "host": "127.0.0.1",
-        "memory_limit": None,
-        "silence_logs": logging.CRITICAL,
-    }
-    return SpecCluster(
-        workers={
-            name: {"cls": Nanny, "options": {**one, "env": {"CUDA_VISIBLE_DEVICES": name}}}
-            for name in device.visible()[:jobs]
-        },
-        scheduler={
-            "cls": Scheduler,
-            "options": {"host": "127.0.0.1", "port": 0, "dashboard": False},
-        },
-        silence_logs=logging.CRITICAL,
-    )
-
-
-def _deaf():  # type: ignore[no-untyped-def]
-    from distributed import WorkerPlugin
-
-    class Deaf(WorkerPlugin):
-        """Ctrl-C is for whoever started the workers, who then ends them."""
-
-        name = "deaf to Ctrl-C"
-
-        def setup(self, worker: object) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    return Deaf()
+    def _known(self) -> None:
+        scheduler: Any = self._cluster.scheduler
+        self._pids |= {w.address: w.pid for w in list(scheduler.workers.values())}

@@ -159,7 +159,7 @@ def row_of(folder: Folder) -> dict[str, Any]:
         config = Written.read(folder.config)
     except CheckpointError as error:
         return row | {"status": "unfinished", "reason": str(error), "epochs_done": 0}
-    row["epochs_done"] = config.training.epochs if result else _epochs(folder)
+    row["epochs_done"] = config.training.epochs if result else epochs_kept(folder)
     row |= config.flat()
     for who, scores in result.get("table", {}).items():
         before = {AFTER: "", BEFORE: "untrained_"}.get(who)
@@ -175,7 +175,8 @@ def score(folder: Folder, name: str = "test_mse") -> float:
     return float(folder.numbers.get("table", {}).get(AFTER, {}).get(name, math.nan))
 
 
-def _epochs(folder: Folder) -> int:
+def epochs_kept(folder: Folder) -> int:
+    """How many epochs of a run the checkpoint is after."""
     try:
         return int(folder.reached["epoch"])
     except CheckpointError:

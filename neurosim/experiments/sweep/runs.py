@@ -21,6 +21,7 @@ from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.run import Experiment
+from neurosim.experiments.sweep import worker
 from neurosim.experiments.sweep.axes import Axes, Setting
 from neurosim.training import History
 
@@ -144,7 +145,7 @@ def _leave() -> None:
     from distributed import get_worker
 
     with suppress(ValueError):  # this is no worker
-        if get_worker().nanny is not None:  # somebody starts another one
+        if worker.supervised or get_worker().nanny is not None:  # another one is started
             os._exit(1)
 
 
@@ -152,12 +153,12 @@ def _teller(topic: str, run: str) -> Callable[[History], None]:
     """Give what tells of epochs, now and then."""
     from distributed import get_worker
 
-    worker, told = get_worker(), [time.monotonic()]
+    here, told = get_worker(), [time.monotonic()]
 
     def tell(history: History) -> None:
         if time.monotonic() - told[0] > OFTEN:
             told[0] = time.monotonic()
-            worker.log_event(topic, {"run": run, "epoch": history.epoch})
+            here.log_event(topic, {"run": run, "epoch": history.epoch})
 
     return tell
 

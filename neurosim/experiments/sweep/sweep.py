@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from neurosim.engines.cuda.device import require_device
-from neurosim.errors import InputError
-from neurosim.experiments.environment import cores
+from neurosim.errors import InputError, NeurosimError
 from neurosim.experiments.folder import data_digest
 from neurosim.experiments.sweep import results
-from neurosim.experiments.sweep.cluster import AGAIN, workers
-from neurosim.experiments.sweep.runs import BUSY, FAILED, FINISHED, Run, carry_out, done
-from neurosim.files import place
+from neurosim.experiments.sweep.cluster import LocalWorkers, RemoteWorkers, settings
+from neurosim.experiments.sweep.dispatch import Answer, Dispatcher
+from neurosim.experiments.sweep.interrupts import Interrupts, aside
+from neurosim.experiments.sweep.runs import FINISHED, Run, done
+from neurosim.files import make_folder, place
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
+
+PATIENCE = 5.0  # how long to wait for workers to be left [s]
+TICK = 0.5  # how often to look whether there was a Ctrl-C [s]
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,16 @@ def _heard(client: Client, reached: Reached | None) -> Iterator[str | None]:
 class Workers:
     """Processes that do runs; started when there is something to do, and stopped at the end.
 
+    Within its ``with`` block, Ctrl-C ends the block, even if a library swallows the exception.
+
     Parameters
     ----------
-    jobs, scheduler, gpus
-        See `neurosim.experiments.sweep.cluster.workers`.
+    jobs : int, optional
+        Processes to start on this machine; by default one a core, or one a GPU.
+    scheduler : str, optional
+        Address of the scheduler of a cluster, ``tcp://host:port``, to use instead.
+    gpus : bool
+        Each process has a GPU of its own; there are no more of them than GPUs.
 
     Raises
     ------
@@ -92,27 +104,74 @@ class Workers:
         if gpus:
             require_device("--gpus")
         self._given = (jobs, scheduler, gpus)
-        self._open: Any = None
-        self._client: Client | None = None
+        self._interrupts = Interrupts()
+        self._opening: Future[RemoteWorkers] | None = None
+        self._open = ExitStack()
+        self._hurry = False
 
     def client(self, most: int) -> Client:
-        """Start them if they are not running, no more than there are runs for them."""
-        if self._client is None:
-            self._open = workers(*self._given, most)
-            self._client = self._open.__enter__()
-        elif self._given[1] is None and not self._given[2]:
-            here: Any = self._client.cluster
-            wanted = max(len(here.worker_spec), min(self._given[0] or cores(), most))
-            here.scale(wanted)
-            self._client.wait_for_workers(wanted)
-        return self._client
+        """Start them if they are not running, no more than there are runs for them.
+
+        They may still be on their way when this returns.
+        """
+        return self._started(most).client
+
+    def answers(self, runs: Sequence[Run], pool: Path, reached: Reached | None) -> Iterator[Answer]:
+        """Do runs; yield what became of them as they come.
+
+        Raises
+        ------
+        NeurosimError
+            If the workers are lost.
+        KeyboardInterrupt
+            On Ctrl-C.
+        """
+        place = self._started(len(runs))
+        come: SimpleQueue[Answer] = SimpleQueue()
+        with _heard(place.client, reached) as topic:
+            dispatcher = Dispatcher(place, pool, topic)
+            over = aside(dispatcher.work, runs, come.put)
+            try:
+                while not (over.done() and come.empty()):
+                    self._interrupts.check()
+                    with suppress(Empty):
+                        yield come.get(timeout=TICK)
+                over.result()
+            finally:
+                dispatcher.close()
+                wait([over], PATIENCE)
+
+    def _started(self, most: int) -> RemoteWorkers:
+        if self._opening is None:
+            self._opening = aside(self._opened)
+        place = self._opening.result()
+        place.grow(most)
+        return place
+
+    def _opened(self) -> RemoteWorkers:
+        jobs, scheduler, gpus = self._given
+        self._open.enter_context(settings())
+        place = LocalWorkers(jobs, gpus) if scheduler is None else RemoteWorkers(scheduler)
+        self._open.callback(lambda: place.close(self._hurry))
+        return place
+
+    def _close(self) -> None:
+        if self._opening is not None:
+            wait([self._opening])
+            self._open.close()
 
     def __enter__(self) -> Workers:
+        self._interrupts.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        if self._open is not None:
-            self._open.__exit__(*error)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._hurry = kind is not None or self._interrupts.heard
+        try:
+            wait([aside(self._close)], PATIENCE)
+        finally:
+            self._interrupts.__exit__()
+        if self._interrupts.heard and kind is not KeyboardInterrupt:
+            raise KeyboardInterrupt from None
 
 
 class Sweep:
@@ -167,18 +226,24 @@ class Sweep:
         KeyboardInterrupt
             On Ctrl-C. All whole epochs of all runs are kept.
         """
-        self.pool.mkdir(parents=True, exist_ok=True)
+        make_folder(self.pool)
         outcomes: dict[str, Outcome] = {}
         try:
-            for outcome in self._outcomes(workers, reached):
-                outcomes[outcome.run.name] = outcome
-                if seen is not None:
-                    seen(outcome)
-        finally:
-            results.write(self.folder)
+            with closing(self._outcomes(workers, reached)) as coming:
+                for outcome in coming:
+                    outcomes[outcome.run.name] = outcome
+                    if seen is not None:
+                        seen(outcome)
+        except BaseException:
+            with suppress(NeurosimError):  # that is said which came first
+                results.write(self.folder)
+            raise
+        results.write(self.folder)
         return [replace(outcomes[run.name], run=run) for run in self.runs]
 
-    def _outcomes(self, workers: Workers, reached: Reached | None) -> Iterator[Outcome]:
+    def _outcomes(
+        self, workers: Workers, reached: Reached | None
+    ) -> Generator[Outcome, None, None]:
         waiting = []
         for run in {run.name: run for run in self.runs}.values():
             status = done(run, self.pool)
@@ -189,9 +254,8 @@ class Sweep:
                 self._check_data(run)
             yield self._outcome(run, status, run.folder(self.pool).reason)
         if waiting:
-            client = workers.client(len(waiting))
-            with _heard(client, reached) as topic:
-                yield from self._do(waiting, client, topic)
+            for run, status, reason in workers.answers(waiting, self.pool, reached):
+                yield self._outcome(run, status, reason)
 
     def _outcome(self, run: Run, status: str, reason: str) -> Outcome:
         error = results.score(run.folder(self.pool)) if status == FINISHED else math.nan
@@ -215,45 +279,3 @@ class Sweep:
         if key not in self._known:
             self._known[key] = data_digest(run.config)
         return self._known[key]
-
-    def _do(self, runs: Sequence[Run], client: Client, topic: str | None) -> Iterator[Outcome]:
-        from distributed import as_completed
-
-        def start(run: Run, order: int) -> Future:
-            return client.submit(
-                carry_out,
-                run.config.resolved(),
-                run.config.name,
-                str(run.folder(self.pool).path.resolve()),
-                topic,
-                key=f"run-{run.name}-{uuid4().hex}",  # whatever was answered before is not meant
-                pure=False,
-                priority=-order,
-            )
-
-        futures = {start(run, k): (run, k) for k, run in enumerate(runs)}
-        coming = as_completed(futures, loop=client.loop)
-        try:
-            for future in coming:
-                run, order = futures.pop(future)
-                status, reason = self._read(run, future)
-                if status == BUSY:  # somebody else is at it: look again when the rest is under way
-                    again = start(run, order + len(self.runs))
-                    futures[again] = (run, order + len(self.runs))
-                    coming.add(again)
-                    continue
-                yield self._outcome(run, status, reason)
-        finally:
-            client.cancel(list(futures), force=True)
-
-    def _read(self, run: Run, future: Future) -> tuple[str, str]:
-        from distributed import KilledWorker
-
-        try:
-            status, reason = future.result()
-        except KilledWorker:
-            said = run.folder(self.pool).reason or "killed, or out of memory"
-            reason = f"its process died {AGAIN + 1} times ({said})"
-            run.folder(self.pool).give_up(run.config, FAILED, reason)
-            return FAILED, reason
-        return status, reason
