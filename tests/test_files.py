@@ -6,7 +6,9 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -197,16 +199,22 @@ except StorageError as error:
 """
 
 
+@pytest.fixture
+def open_to_all():
+    """A folder that others may look into; pytest's are its user's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("mode", [0o555, 0o700])
-def test_a_link_into_a_folder_that_cannot_be_written(tmp_path, mode):
-    hidden = tmp_path / "hidden"
+def test_a_link_into_a_folder_that_cannot_be_written(open_to_all, mode):
+    hidden = open_to_all / "hidden"
     hidden.mkdir()
     (hidden / "real").write_text("older")
     hidden.chmod(mode)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    link = tmp_path / "link"
+    link = open_to_all / "link"
     link.symlink_to("hidden/real")
     done = subprocess.run(
         [sys.executable, "-c", AS_ANOTHER, link], capture_output=True, text=True, check=False
