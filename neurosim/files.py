@@ -34,7 +34,7 @@ def place(path: str | os.PathLike[str]) -> Path:
     except RuntimeError as error:
         raise InputError(
             f"{given}: there is no home folder {given.parts[0]} here (HOME is not set, or there is "
-            f"no such user); for a folder of that name write ./{given}"
+            f"no such user); a folder of that name is meant by its whole path"
         ) from error
 
 

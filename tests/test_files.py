@@ -6,12 +6,14 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
-from neurosim.errors import BusyError, StorageError
-from neurosim.files import lock, whole
+from neurosim.errors import BusyError, InputError, StorageError
+from neurosim.files import current_folder, lock, place, whole
 
 
 def write(path, text, error=None):
@@ -98,6 +100,129 @@ def test_two_writers_do_not_share_a_temporary_name(tmp_path):
         one.write_text("one")
         other.write_text("other")
     assert (tmp_path / "f").read_text() == "one"
+
+
+# ---------------------------------------------------------------- links, homes, folders
+
+
+@pytest.mark.parametrize("links", [["real"], ["link", "real"], ["elsewhere/real"]])
+def test_a_link_is_written_through(tmp_path, links):
+    (tmp_path / "elsewhere").mkdir()
+    real, first = tmp_path / links[-1], tmp_path / "first"
+    real.write_text("older")
+    for name, target in zip([first.name, *links], links, strict=False):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    write(first, "newer")
+    assert real.read_text() == "newer"
+    assert first.is_symlink()
+    assert [p.name for p in real.parent.iterdir() if p.suffix == ".part"] == []
+
+
+def test_a_link_that_leads_nowhere_makes_what_it_leads_to(tmp_path):
+    (tmp_path / "link").symlink_to("new/real")
+    (tmp_path / "folder").symlink_to("other")
+    write(tmp_path / "link", "text")
+    write(tmp_path / "folder" / "file", "text")
+    with lock(tmp_path / "folder" / ".lock", 0.0, "busy"):
+        assert (tmp_path / "other" / ".lock").exists()
+    assert (tmp_path / "new" / "real").read_text() == "text"
+    assert (tmp_path / "other" / "file").read_text() == "text"
+
+
+def test_links_in_a_circle(tmp_path):
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    with pytest.raises(StorageError, match=r"one \(a link to .*\): could not be written"):
+        write(tmp_path / "one", "text")
+    assert (tmp_path / "one").is_symlink()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(os.devnull)])
+def test_what_is_no_file_is_not_replaced(tmp_path, make):
+    path = tmp_path / "thing"
+    make(path)
+    kind = path.lstat().st_mode
+    with pytest.raises(StorageError, match=r"thing.*: could not be written \(it is no file\)"):
+        write(path, "text")
+    assert path.lstat().st_mode == kind
+
+
+def test_permissions_of_an_older_file_stay(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("older")
+    for mode in (0o600, 0o664):
+        path.chmod(mode)
+        write(path, "newer")
+        assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    write("~/file", "text")
+    with lock("~/.lock", 0.0, "busy"):
+        assert {path.name for path in tmp_path.iterdir()} == {"file", ".lock"}
+    assert place("~") == tmp_path
+    assert place(tmp_path / "~") == tmp_path / "~"
+    for path in ("~no-such-user/file", "~no-such-user"):
+        with pytest.raises(InputError, match="there is no home folder ~no-such-user here"):
+            write(path, "text")
+
+
+def test_a_current_folder_that_was_deleted(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    assert current_folder() == os.getcwd()
+    (tmp_path / "gone").rmdir()
+    assert current_folder() is None
+    with pytest.raises(StorageError, match="file: could not be written"):
+        write("file", "text")
+    with (
+        pytest.raises(StorageError, match=r"\.lock: could not be made"),
+        lock(".lock", 0.0, "busy"),
+    ):
+        pytest.fail("there is nowhere to make it")
+    write(tmp_path / "file", "text")
+
+
+AS_ANOTHER = """
+import os, sys
+from neurosim.errors import StorageError
+from neurosim.files import whole
+os.setgroups([])
+os.setuid(12345)
+try:
+    with whole(sys.argv[1]) as temporary:
+        temporary.write_text("newer")
+except StorageError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+def open_to_all():
+    """A folder that others may look into; pytest's are its user's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mode", [0o555, 0o700])
+def test_a_link_into_a_folder_that_cannot_be_written(open_to_all, mode):
+    hidden = open_to_all / "hidden"
+    hidden.mkdir()
+    (hidden / "real").write_text("older")
+    hidden.chmod(mode)
+    link = open_to_all / "link"
+    link.symlink_to("hidden/real")
+    done = subprocess.run(
+        [sys.executable, "-c", AS_ANOTHER, link], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"{link} (a link to {hidden / 'real'}): could not be written (Permission" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (hidden / "real").read_text() == "older"
 
 
 # ----------------------------------------------------------------------------- locks

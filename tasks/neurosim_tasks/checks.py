@@ -73,7 +73,7 @@ def place(path: str | os.PathLike[str], field: str) -> Path:
     except RuntimeError:
         raise TaskError(
             f"Weather: {field} = {str(path)!r} must not begin with {given.parts[0]}, as there is "
-            f"no such home folder here (for a folder of that name write ./{given})"
+            f"no such home folder here (a folder of that name is meant by its whole path)"
         ) from None
 
 

@@ -47,7 +47,7 @@ def fetch(station: str, year: int, sha256: str | None = None) -> Path:
     url = f"{os.environ.get('NEUROSIM_NOAA_URL') or NOAA_URL}/{year}/{station}.csv"
     chosen = os.environ.get("NEUROSIM_CACHE")
     try:
-        folder = place(chosen, "NEUROSIM_CACHE") if chosen else _users(pooch.os_cache("neurosim"))
+        folder = place(chosen, "NEUROSIM_CACHE") if chosen else _users_cache()
         found = pooch.retrieve(
             url,
             known_hash=None if sha256 is None else f"sha256:{sha256}",
@@ -63,10 +63,12 @@ def fetch(station: str, year: int, sha256: str | None = None) -> Path:
     return Path(found)
 
 
-def _users(cache: Path) -> Path:
+def _users_cache() -> Path:
     """Return the user's cache folder; without a home, as in a container, a temporary one."""
+    import pooch
+
     try:
-        return cache.expanduser()
+        return pooch.os_cache("neurosim").expanduser()
     except RuntimeError:
         user = os.getuid() if hasattr(os, "getuid") else ""
         return Path(tempfile.gettempdir()) / f"neurosim-{user}"

@@ -8,14 +8,17 @@ import json
 import math
 import os
 import pickle
+import pwd
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
 from numba import njit
+from numba.core import config
 from numba.core.errors import TypingError
 
 import neurosim
@@ -23,6 +26,7 @@ from neurosim.engines import disk_cache, private_folder
 from neurosim.engines.compile import OUTER, adapted
 from neurosim.engines.disk_cache import DiskCache, folder
 from neurosim.engines.fingerprint import fingerprint
+from neurosim.errors import InputError
 from neurosim.local import SYNAPSE
 
 # Edits below keep the number of lines and of characters.
@@ -187,6 +191,46 @@ def test_the_folder_can_be_chosen(monkeypatch, tmp_path):
     assert folder() == tmp_path / "home" / ".cache" / "neurosim" / "kernels"
 
 
+def test_the_folder_may_begin_with_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NEUROSIM_CACHE", "~/chosen")
+    assert folder() == tmp_path / "chosen" / "kernels"
+    monkeypatch.delenv("NEUROSIM_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/xdg")
+    assert folder() == tmp_path / "xdg" / "neurosim" / "kernels"
+    monkeypatch.setenv("NEUROSIM_CACHE", "~no-such-user/chosen")
+    with pytest.raises(InputError, match="no home folder ~no-such-user"):
+        folder()
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """Neither a variable nor the system knows a home."""
+
+    def unknown(_):
+        raise KeyError("no such user")
+
+    for name in ("NEUROSIM_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+def test_without_a_home_it_is_a_temporary_folder_of_the_users(homeless, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert folder() == tmp_path / f"neurosim-{os.getuid()}" / "kernels"
+    small()(1)
+    assert len(list(folder().iterdir())) == 1
+
+
+def test_without_any_folder_nothing_is_kept(homeless, monkeypatch):
+    def none_usable():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_usable)
+    assert small()(1) == 2
+    assert not folder().exists()
+
+
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
     """An empty cache folder."""
@@ -222,6 +266,15 @@ def test_a_compiled_function_is_found_again(cache):
 def test_another_key_or_name_is_another_file(cache, given):
     small()(1)
     other = small(**given)
+    assert (other(1), hits(other)) == (2, (0, 1))
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize("option", ["OPT", "BOUNDSCHECK", "SLP_VECTORIZE"])
+def test_code_that_numbas_variables_changed_is_another_file(cache, monkeypatch, option):
+    small()(1)
+    monkeypatch.setattr(config, option, 1)
+    other = small()
     assert (other(1), hits(other)) == (2, (0, 1))
     assert len(list(cache.iterdir())) == 2
 

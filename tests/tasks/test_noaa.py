@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 import re
 import socket
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -95,6 +98,26 @@ def test_a_file_is_fetched_once(server, served, tmp_path):
     assert fetch(STATION, 2013) == path
     assert fetch(STATION, 2013, sha256(served[2013])) == path
     assert kept(tmp_path) == [path.name]
+
+
+def test_the_folder_may_begin_with_a_tilde(server, served, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NEUROSIM_CACHE", "~/cache")
+    assert fetch(STATION, 2013).is_relative_to(tmp_path / "cache")
+
+
+def test_without_a_home_files_are_kept_among_temporary_ones(server, served, tmp_path, monkeypatch):
+    def unknown(_):
+        raise KeyError("no such user")
+
+    for name in ("NEUROSIM_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    path = fetch(STATION, 2013)
+    assert path.is_relative_to(tmp_path / f"neurosim-{os.getuid()}")
+    assert not (tmp_path / "~").exists()
 
 
 def test_years_and_stations_are_kept_apart(server, served):

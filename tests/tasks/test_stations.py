@@ -61,9 +61,40 @@ def test_without_its_package_the_embedded_table_says_what_to_do(monkeypatch):
 
 
 def test_the_data_folder_comes_before_the_embedded_table(data_folder):
-    assert locate(None, None, (), {})[1] == "JFK"
     (data_folder / "WTH.csv").touch()
     assert locate(None, None, (), {}) == ([data_folder / "WTH.csv"], None)
+
+
+@pytest.mark.parametrize("named", ["data/WTH.csv", "data/other.csv"])
+def test_the_variable_may_name_the_file_itself(data_folder, tmp_path, monkeypatch, named):
+    (tmp_path / named).touch()
+    monkeypatch.setenv("NEUROSIM_DATA", str(tmp_path / named))
+    assert locate(None, None, (), {}) == ([tmp_path / named], None)
+
+
+@pytest.mark.parametrize("named", ["data", "dta", "data/wth.csv", "data/WTH.csv/", "/dev/null"])
+def test_a_variable_that_leads_to_no_table_is_refused(data_folder, tmp_path, monkeypatch, named):
+    given = str(tmp_path / named)
+    monkeypatch.setenv("NEUROSIM_DATA", given)
+    with refuses(f"Weather: NEUROSIM_DATA = {given!r} must be a folder that holds WTH.csv, or"):
+        locate(None, None, (), {})
+
+
+def test_an_empty_variable_is_none(monkeypatch):
+    monkeypatch.setenv("NEUROSIM_DATA", "")
+    assert locate(None, None, (), {})[1] == "JFK"
+
+
+def test_a_tilde_is_the_home_folder(data_folder, tmp_path, monkeypatch):
+    (data_folder / "WTH.csv").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for named in ("~/data", "~/data/WTH.csv"):
+        monkeypatch.setenv("NEUROSIM_DATA", named)
+        assert locate(None, None, (), {}) == ([data_folder / "WTH.csv"], None)
+        assert locate(named, None, (), {}) == ([data_folder / "WTH.csv"], None)
+    for named in ("~no-such-user/data", "~no-such-user"):
+        with refuses(f"Weather: path = {named!r} must not begin with ~no-such-user"):
+            locate(named, None, (), {})
 
 
 def test_a_path_comes_first(data_folder, tmp_path):
