@@ -29,7 +29,7 @@ def fitting(headers: Mapping[str, Header], plan: Plan) -> None:
         f"weights/{name}": shape for name, shape in plan.matrices().items()
     }
     if isinstance(rule, BPTT):
-        if plan.learns and rule.schedule == "online":
+        if rule.truncate is not None and rule.schedule == "online":
             shapes["state/past.inputs"] = rule.truncate, plan.batch, network.inputs.size
         heads = {(plan.batch, p.size) for p in network.populations[1:-1]}
         if headers["state/x"].shape not in heads:
@@ -63,9 +63,9 @@ def matching(
             )
         fine = bounded(values)
         if fine and name in COUNTS:
-            fine = ((values >= 0) & (values < 2**53) & (values == np.floor(values))).all()
+            fine = bool(((values >= 0) & (values < 2**53) & (values == np.floor(values))).all())
         if fine and name == LATE:
-            fine = (values[:, :4] <= 1).all() and (values[:, 5] < remembered).all()
+            fine = bool((values[:, :4] <= 1).all() and (values[:, 5] < remembered).all())
         if not fine:
             raise ValueError(f"{prefix}{name} holds numbers that it cannot have come to")
         found[name] = values
