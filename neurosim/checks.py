@@ -52,7 +52,7 @@ def matching(
 ) -> dict[str, NDArray[Any]]:
     """Take the arrays that are wanted, if they are finite numbers of the right shape.
 
-    What is said to be under way must be of one of the last `remembered` steps.
+    Rewards under way must be of one of the last `remembered` steps.
     """
     found = {}
     for name, like in wanted.items():
