@@ -23,7 +23,7 @@ _SUFFIX = ".npy"
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says that an array is, which is looked at before there is room made for it.
+    """Shape and type of an array, read before memory is taken for its values.
 
     Attributes
     ----------

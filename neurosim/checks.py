@@ -28,8 +28,8 @@ def fitting(headers: Mapping[str, Header], plan: Plan) -> None:
         f"weights/{name}": shape for name, shape in plan.matrices().items()
     }
     if isinstance(rule, BPTT):
-        if plan.learns and rule.schedule == "online":
-            shapes["state/past.inputs"] = rule.truncate or 0, plan.batch, network.inputs.size
+        if rule.truncate is not None and rule.schedule == "online":
+            shapes["state/past.inputs"] = rule.truncate, plan.batch, network.inputs.size
         heads = {(plan.batch, p.size) for p in network.populations[1:-1]}
         if headers["state/x"].shape not in heads:
             raise ValueError(f"state/x has shape {headers['state/x'].shape}")
@@ -51,7 +51,7 @@ def matching(
 ) -> dict[str, NDArray[Any]]:
     """Take the arrays that are wanted, if they are finite numbers of the right shape.
 
-    What is said to be under way must be of one of the last `remembered` steps.
+    Rewards under way must be of one of the last `remembered` steps.
     """
     found = {}
     for name, like in wanted.items():
@@ -62,8 +62,7 @@ def matching(
             )
         fine = bounded(values)
         if fine and name in COUNTS:
-            whole = (values >= 0) & (values < 2**53) & (values == np.floor(values))
-            fine = bool(whole.all())
+            fine = bool(((values >= 0) & (values < 2**53) & (values == np.floor(values))).all())
         if fine and name == LATE:
             fine = bool((values[:, :4] <= 1).all() and (values[:, 5] < remembered).all())
         if not fine:

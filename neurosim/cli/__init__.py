@@ -14,7 +14,7 @@ from neurosim.errors import NeurosimError
 
 __all__ = ["app", "listing", "main", "measuring", "reporting", "reproducing", "running", "sweeping"]
 
-# What no program can help: no permission, a disk that is full or read-only, a name too long.
+# Refusals of the disk: no permission, read-only, full, a name too long.
 SURROUNDINGS = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),

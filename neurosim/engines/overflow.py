@@ -1,4 +1,4 @@
-"""What is to blame when numbers overflow, and which setting to change."""
+"""Find the numbers that overflowed, and the setting that keeps them from it."""
 
 from __future__ import annotations
 

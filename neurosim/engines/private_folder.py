@@ -22,8 +22,8 @@ logger = logging.getLogger("neurosim")
 def claim(folder: Path) -> bool:
     """Make a folder, or make sure that it is one's own; whether its files can be trusted.
 
-    What lies in a folder of one's own that others could write to until now may be theirs: it is
-    removed.
+    Compiled code in a folder that other users could write to until now is removed: it may be
+    theirs.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

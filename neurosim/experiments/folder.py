@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments import environment, notes
 from neurosim.experiments.config import Config, load
+from neurosim.experiments.parquet import read_columns
 from neurosim.files import lock, parse_json, read_json, whole
 from neurosim.simulator import Simulator
 from neurosim.training import COUNTS, History
@@ -144,12 +145,12 @@ class Folder:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """What the result says; nothing if there is none, or it is damaged."""
+        """The result as a dict; empty if there is none, or it is damaged."""
         return self._noted(self.result, notes.Result)[0]
 
     @property
     def given_up(self) -> dict[str, Any]:
-        """Why there is no result: ``status`` and ``reason``; nothing if that is not known."""
+        """The failure, with ``status`` and ``reason``; empty if there is none, or it is damaged."""
         return self._noted(self.failure, notes.Failure)[0]
 
     @property
@@ -158,9 +159,9 @@ class Folder:
         return str(self.given_up.get("reason", ""))
 
     def came_to(self) -> tuple[dict[str, Any], str, str]:
-        """The result, if there is one; what became of the run; and why there is no result.
+        """Give the result, the status, and the reason why there is no result.
 
-        A file that is damaged is a reason: the run is as good as not finished.
+        A run whose result is damaged is unfinished, and the damage is the reason.
         """
         numbers, damage = self._noted(self.result, notes.Result)
         if numbers:
@@ -172,7 +173,7 @@ class Folder:
 
     @staticmethod
     def _noted(path: Path, kind: Any) -> tuple[dict[str, Any], str]:
-        """What a file holds; and that it is damaged, if it is there and cannot be read."""
+        """Give the content of a file, and the damage that keeps it from being read."""
         if not path.exists():
             return {}, ""
         try:
@@ -182,7 +183,7 @@ class Folder:
 
     @property
     def ran_on(self) -> list[dict[str, Any]]:
-        """What processes worked on the run.
+        """Versions and platforms of the processes that worked on the run.
 
         Raises
         ------
@@ -194,7 +195,7 @@ class Folder:
 
     @property
     def reached(self) -> dict[str, Any]:
-        """What the checkpoint is of: ``epoch``, ``config`` and ``data``, the last two hashes.
+        """Read ``epoch``, and the hashes ``config`` and ``data``, of the checkpoint.
 
         Raises
         ------
@@ -332,32 +333,6 @@ def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a Parquet file, which another process may be putting a newer one in the place of."""
-    with open(path, "rb") as file:  # by its name it would be opened twice
-        return pd.read_parquet(file)
-
-
-def read_columns(path: Path, needed: Iterable[str]) -> pd.DataFrame:
-    """Read a Parquet file that has some columns at least.
-
-    Raises
-    ------
-    CheckpointError
-        If it is missing or damaged, or lacks one.
-    """
-    try:
-        frame = read_table(path)
-    except Exception as error:  # pyarrow raises whatever it stumbles upon
-        raise CheckpointError(
-            f"{path}: damaged or truncated ({type(error).__name__}: {error})"
-        ) from error
-    lacking = [name for name in needed if name not in frame]
-    if lacking:
-        raise CheckpointError(f"{path}: damaged, or of something else (no column {lacking[0]!r})")
-    return frame
 
 
 def data_digest(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""The files of JSON that lie in folders of runs and searches: what may stand in them."""
+"""Schemas of the JSON files in the folders of runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Failure(_Note):
 
 
 class Machine(_Note):
-    """An entry of ``environment.json``: what a process ran on."""
+    """An entry of ``environment.json``: versions and platform of one process."""
 
     neurosim: str
     python: str
@@ -59,7 +59,7 @@ class Machine(_Note):
 
 
 class Epoch(_Note):
-    """What a checkpoint says beside the simulator: how far it is, of which config and data."""
+    """The ``extra`` of a checkpoint: its epoch, and hashes of its config and data."""
 
     epoch: int = Field(ge=0)
     config: str

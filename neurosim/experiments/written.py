@@ -1,7 +1,7 @@
-"""A run's config as its folder has it: tables of numbers and words, of which nothing is run.
+"""Read the config of a run as plain tables, without importing the modules that it names.
 
-A config is a program: it may name modules of one's own, which `neurosim run` imports. Whoever only
-looks at results, which may be another's, does not run it.
+A config is a program: tasks and rules of one's own are modules, which `neurosim run` imports. A
+report, or a table of results, may be of another user's folder, and runs none of them.
 """
 
 from __future__ import annotations

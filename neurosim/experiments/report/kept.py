@@ -103,7 +103,7 @@ class Kept:
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What learned, and what it took.
+        """The rule and its cost.
 
         ``rule``, ``batch`` and ``engine``; ``steps``, ``seconds``, ``memory``, counts of a step.
         """
@@ -157,7 +157,7 @@ class Kept:
 
     @property
     def task(self) -> Any:
-        """What training saw of the task."""
+        """The task, without the part that is held out, if one is."""
         return self._runnable.shown
 
     def answers(self) -> tuple[NDArray[Any], NDArray[Any]]:

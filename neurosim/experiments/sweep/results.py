@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from neurosim.errors import CheckpointError, InputError
-from neurosim.experiments.folder import Folder, read_columns
+from neurosim.experiments.folder import Folder
+from neurosim.experiments.parquet import read_columns
 from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.experiments.written import Written
 from neurosim.files import lock, place, whole
