@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sqlite3
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -198,10 +199,11 @@ class Tuning:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
+            # The file is opened by its path: in a URL some of a path's characters mean something.
+            opened = {"creator": lambda: sqlite3.connect(path / STUDY, check_same_thread=False)}
+            storage = optuna.storages.RDBStorage(f"sqlite:///{STUDY}", opened)
             study = optuna.create_study(
-                study_name=self.name,
-                storage=f"sqlite:///{path / STUDY}",
-                load_if_exists=True,
+                study_name=self.name, storage=storage, load_if_exists=True
             )
         return study
 
