@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import tomllib
+import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
@@ -129,6 +133,21 @@ def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[st
 
 def _optional(field: Any) -> bool:
     return field.default is None or any(word in str(field.type) for word in ("None", "Optional"))
+
+
+def literal(text: str) -> Any:
+    """Read a value from the command line: as TOML has it, or Python (``.5``, ``True``); or text."""
+    text = text.strip()
+    with suppress(tomllib.TOMLDecodeError, RecursionError):
+        found = tomllib.loads(f"value = {text}")
+        if len(found) == 1:  # else there were more lines than one
+            return found["value"]
+    with warnings.catch_warnings(), suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        warnings.simplefilter("ignore")  # the text need be no good program
+        value = ast.literal_eval(text)
+        if value is None or type(value) in (bool, int, float, list, dict):
+            return NONE if value is None else value
+    return text
 
 
 def plain(value: Any) -> Any:
