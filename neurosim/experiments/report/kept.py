@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from neurosim import checkpoint
 from neurosim.engines import find
 from neurosim.errors import CheckpointError, DeviceError
+from neurosim.experiments.baselines import AFTER, BEFORE
 from neurosim.experiments.config import Config, load
 from neurosim.experiments.folder import Folder, data_digest
 from neurosim.experiments.run import pace
-from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.experiments.sweep.runs import FINISHED
 from neurosim.simulator import Simulator
 from neurosim.training import COUNTS, History
