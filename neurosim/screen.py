@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,9 +16,12 @@ def console(stderr: bool = False) -> Console:
 
     Not the environment's word for it: notebooks tell all programs that they print in colour, and
     a live bar would leave every one of its frames in the file.
+
+    Names and values are printed as they are: brackets and colons in them are no markup.
     """
     from rich.console import Console
 
+    plain: Any = {"markup": False, "emoji": False}
     if (sys.stderr if stderr else sys.stdout).isatty():
-        return Console(stderr=stderr)
-    return Console(stderr=stderr, force_terminal=False, width=WIDE)
+        return Console(stderr=stderr, **plain)
+    return Console(stderr=stderr, force_terminal=False, width=WIDE, **plain)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +50,11 @@ def _root(
 def print_table(table: Table) -> None:
     """Print a table, whole."""
     screen.console().print(table)
+
+
+def quoted(path: Path) -> str:
+    """Write a path as a command to be repeated needs it."""
+    return shlex.quote(str(path))
 
 
 def say_engine(*configs: Loaded) -> None:

@@ -202,9 +202,7 @@ class Tuning:
             # The file is opened by its path: in a URL some of a path's characters mean something.
             opened = {"creator": lambda: sqlite3.connect(path / STUDY, check_same_thread=False)}
             storage = optuna.storages.RDBStorage(f"sqlite:///{STUDY}", opened)
-            study = optuna.create_study(
-                study_name=self.name, storage=storage, load_if_exists=True
-            )
+            study = optuna.create_study(study_name=self.name, storage=storage, load_if_exists=True)
         return study
 
     def _block(
@@ -310,7 +308,11 @@ class Tuning:
         made = configs.parse(
             configs.changed(self.given, best.rates), self.name, self.where
         ).resolved()
-        return "\n".join(f"# {line}".rstrip() for line in head) + "\n\n" + tomli_w.dumps(made)
+        return (
+            "\n".join(f"# {' '.join(line.split())}".rstrip() for line in head)
+            + "\n\n"
+            + tomli_w.dumps(made)
+        )
 
 
 def _rates(config: Config) -> dict[str, float]:
