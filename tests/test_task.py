@@ -185,9 +185,9 @@ RIDGE = "ridge readout of the untrained network"
 TABLES = {
     "a list": (
         [1],
-        r"columns = <class 'list'> must be those of a pandas\.DataFrame with train_mse",
+        r"columns = <class 'list'> must be those of a pandas\.DataFrame, test_mse",
     ),
-    "a column": (rows(a=(1, 2))[["test_mse"]], r"columns = \['test_mse'\] must be those of"),
+    "a column": (rows(a=(1, 2))[["train_mse"]], r"columns = \['train_mse'\] must be those of"),
     "NaN": (rows(a=(1, 2), b=(1, np.nan)), r"test_mse of 'b' = nan must be a finite number >= 0"),
     "inf": (rows(a=(np.inf, 2)), r"train_mse of 'a' = inf must be a finite number"),
     "text": (rows(a=("x", 2)), r"train_mse of 'a' = 'x' must be a finite number"),
