@@ -190,25 +190,51 @@ def finite_array(
     values: ArrayLike, name: str, shape: tuple[int | None, ...]
 ) -> NDArray[np.float32]:
     """Float32 copy or view of finite data of a given shape (None: any length but 0)."""
-    names = ("T", "series")
+    array = np.ascontiguousarray(_finite(values, name, shape, "Simulator")[1])
+    return array if array.flags.writeable else array.copy()
+
+
+def numbers(values: Any, name: str, shape: tuple[int | None, ...], owner: str) -> NDArray[Any]:
+    """Give an array, of its own type, of data that are finite as float32."""
+    return _finite(values, name, shape, owner)[0]
+
+
+def _finite(
+    values: Any, name: str, shape: tuple[int | None, ...], owner: str
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Check data, and give them as an array and as one of float32."""
+    names = ("T", "series", "features")
     wanted = str(tuple(names[i] if n is None else n for i, n in enumerate(shape))).replace("'", "")
+    allowed = f"numbers of shape {wanted}"
+    if is_masked(values):
+        raise InputError(
+            f"{owner}: {name} must be {allowed}, and none masked: what stands behind a mask is no "
+            f"number (fill them, or leave them out)"
+        )
     try:
         raw = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        text = f"Simulator: {name} must be numbers of shape {wanted} ({error})"
-        raise InputError(text) from error
+    except Exception as error:  # other libraries' arrays have errors of their own
+        raise InputError(f"{owner}: {name} must be {allowed} ({error})") from error
     if raw.dtype.kind not in "fiub":
-        raise InputError(f"Simulator: {name} must be numbers of shape {wanted}, not {raw.dtype}")
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
-        array = np.ascontiguousarray(raw, dtype=np.float32)
-    fine = array.ndim == len(shape) and all(
-        n == m or (n is None and m > 0) for n, m in zip(shape, array.shape, strict=True)
+        raise InputError(f"{owner}: {name} must be {allowed}, not {raw.dtype}")
+    fine = raw.ndim == len(shape) and all(
+        n == m or (n is None and m > 0) for n, m in zip(shape, raw.shape, strict=True)
     )
     if not fine:
-        raise InputError(f"Simulator: {name} has shape {array.shape}, must be {wanted}")
+        raise InputError(f"{owner}: {name} has shape {raw.shape}, must be {wanted}")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+        array = raw.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(
-            f"Simulator: {name}{list(where)} = {array[where]} must be finite (as float32)"
+            f"{owner}: {name}{list(where)} = {array[where]} must be finite (as float32)"
         )
-    return array if array.flags.writeable else array.copy()
+    return raw, array
+
+
+def is_masked(values: Any) -> bool:
+    """Whether an array, or one in a list of them, has masked values."""
+    if isinstance(values, list | tuple):
+        inner = (v for v in values if isinstance(v, list | tuple | np.ma.MaskedArray))
+        return any(map(is_masked, inner))
+    return bool(np.ma.is_masked(values))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim import shown
 from neurosim.errors import InputError, is_count, is_number, nearest, require
 from neurosim.frozen import freeze
 from neurosim.local import ACTIVITY, SLOPE, arguments, check_scalar, scalar
@@ -174,6 +175,26 @@ class Network:
             allowed = f"a population before {projection.post!r}, or delay = 1"
             require(forward, owner, "pre", projection.pre, allowed)
         freeze(self)
+
+    def __repr__(self) -> str:
+        matrices = shown.few(self.matrices, ", ")
+        return f"Network({self.sizes}, matrices=[{matrices}], seed={self.seed})"
+
+    def _repr_html_(self) -> str:
+        rows = {}
+        for population in self.populations:
+            through = f", sent through {population.decorrelation}" * bool(population.decorrelation)
+            model = "data" if population.neuron is None else shown.brief(population.neuron)
+            rows[population.name] = f"{population.size} neurons, {model}{through}"
+        for p in self.projections:
+            late = ", a step later" * p.delay
+            rows[p.name] = f"{p.pre} to {p.post}{late}, {self.shape(p.name)}"
+        return shown.table(f"Network, seed {self.seed}", rows)
+
+    @property
+    def sizes(self) -> str:
+        """Sizes of the populations, such as ``1-100-1``."""
+        return shown.few((p.size for p in self.populations), "-")
 
     @property
     def inputs(self) -> Population:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim import shown
 from neurosim.engines import Plan
 from neurosim.engines.engine import PERTURBED_VARIABLES, VARIABLES
 from neurosim.errors import InputError, is_count, nearest, require
@@ -36,6 +38,11 @@ class Probe:
     pass_ : int
         0 the baseline; 1, 2, ... the perturbed passes.
 
+    Raises
+    ------
+    InputError
+        If `steps` or `units` are none of these.
+
     Notes
     -----
     A probe holds ``steps x batch x units`` numbers (``steps x rows x columns`` for
@@ -47,6 +54,15 @@ class Probe:
     steps: Any = None
     units: Any = None
     pass_: int = 0
+
+    def __post_init__(self) -> None:
+        """Store steps and units as tuples: an iterator gives its items once."""
+        if not (self.steps is None or isinstance(self.steps, slice) or is_count(self.steps)):
+            allowed = "None, an int >= 1, a slice, or a list of steps in [0, T)"
+            object.__setattr__(self, "steps", _indices(self, "steps", self.steps, allowed))
+        if self.units is not None:
+            allowed = "None or a list of indices in [0, size)"
+            object.__setattr__(self, "units", _indices(self, "units", self.units, allowed))
 
     @property
     def name(self) -> str:
@@ -67,7 +83,9 @@ class Probe:
         if is_count(self.steps):
             require(self.steps >= 1, owner, "steps", self.steps, allowed)
             return list(range(0, n_steps, self.steps))
-        return sorted(_indices(self.steps, n_steps, owner, "steps", allowed))
+        fine = all(step < n_steps for step in self.steps)
+        require(fine, owner, "steps", list(self.steps), allowed)
+        return sorted(set(self.steps))
 
     def check(self, plan: Plan) -> None:
         """Refuse what this network does not have.
@@ -101,18 +119,19 @@ class Probe:
             size = shapes[self.of][0]
         require(self.variable in allowed, owner, "variable", self.variable, f"one of {allowed}")
         if self.units is not None:
-            _indices(self.units, size, owner, "units", f"None or a list of indices in [0, {size})")
+            fine = all(unit < size for unit in self.units)
+            wanted = f"None or a list of indices in [0, {size})"
+            require(fine, owner, "units", list(self.units), wanted)
 
 
-def _indices(values: Any, size: int, owner: str, name: str, allowed: str) -> set[int]:
-    """Check a list of indices below `size`."""
-    try:
-        chosen = [] if isinstance(values, str) else list(values)
-    except TypeError:
-        chosen = [None]
-    fine = not isinstance(values, str) and all(is_count(i) and 0 <= i < size for i in chosen)
-    require(fine, owner, name, values, allowed)
-    return {int(i) for i in chosen}
+def _indices(probe: Probe, field: str, values: Any, allowed: str) -> tuple[int, ...]:
+    """Check a list of indices, which may be given but once."""
+    chosen: list[Any] = [None]
+    with suppress(TypeError):
+        chosen = [None] if isinstance(values, str) else list(values)
+    fine = all(is_count(i) and i >= 0 for i in chosen)
+    require(fine, f"Probe {probe.name!r}", field, values, allowed)
+    return tuple(int(i) for i in chosen)
 
 
 @dataclass(frozen=True)
@@ -144,6 +163,21 @@ class Record:
     synaptic_operations: NDArray[np.int64]
     weight_writes: NDArray[np.int64]
     n_outputs: int = field(repr=False)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value}" for name, value in self._shown().items())
+        return f"Record({told})"
+
+    def _repr_html_(self) -> str:
+        return shown.table("Record", self._shown())
+
+    def _shown(self) -> dict[str, Any]:
+        """Collect sizes and the error, to be shown."""
+        steps, batch = self.loss.shape
+        outputs = None if self.outputs is None else self.outputs.shape
+        probed = (f"{name} {values.shape}" for name, values in self.probes.items())
+        found = {"steps": steps, "batch": batch, "mse": f"{self.mse:.4g}", "outputs": outputs}
+        return found | {"reward": [*self.reward], "probes": f"[{shown.few(probed, ', ')}]"}
 
     @property
     def mse(self) -> float:
@@ -177,7 +211,7 @@ class Sampler:
                 values = engine.observe(probe.of, probe.variable, probe.pass_)
             if probe.units is not None:
                 axis = 0 if probe.variable == "w" else 1
-                values = np.take(values, list(probe.units), axis=axis)
+                values = np.take(values, probe.units, axis=axis)
             samples.append(values)
 
     def result(self) -> dict[str, NDArray[np.float32]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,12 +22,15 @@ def console(stderr: bool = False) -> Console:
 
     Not the environment's word for it: notebooks tell all programs that they print in colour, and
     a live bar would leave every one of its frames in the file.
+
+    Names and values are printed as they are: brackets and colons in them are no markup.
     """
     from rich.console import Console
 
+    plain: Any = {"markup": False, "emoji": False}
     if _is_terminal(sys.stderr if stderr else sys.stdout):
-        return Console(stderr=stderr)
-    return Console(stderr=stderr, force_terminal=False, width=WIDE)
+        return Console(stderr=stderr, **plain)
+    return Console(stderr=stderr, force_terminal=False, width=WIDE, **plain)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim import checkpoint, describe
+from neurosim import checkpoint, describe, shown
 from neurosim.checks import bounded, check_parts, check_threads, finite_array, fitting, matching
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
 from neurosim.errors import CheckpointError, DeviceError, InputError, is_count, nearest, require
@@ -162,12 +162,19 @@ class Simulator:
         return self._engine.nbytes
 
     def __repr__(self) -> str:
-        sizes = "-".join(str(p.size) for p in self.network.populations)
-        return (
-            f"Simulator({sizes}, rule={self.rule!r}, decorrelation={self.decorrelation!r}, "
-            f"substrate={self.substrate!r}, batch={self.batch}, engine={self.engine!r}, "
-            f"seed={self.seed}, step={self.step})"
-        )
+        told = ", ".join(f"{name}={words}" for name, words in self._shown().items())
+        return f"Simulator({self.network.sizes}, {told})"
+
+    def _repr_html_(self) -> str:
+        network = {"network": self.network, **self._shown()}
+        return shown.table("Simulator", network | {"memory": f"{self.nbytes / 1e6:.3g} MB"})
+
+    def _shown(self) -> dict[str, str]:
+        """Collect the settings, to be shown; of rules those that are not as by default."""
+        parts = (self.rule, self.decorrelation)
+        told = dict(zip(("rule", "decorrelation"), map(shown.brief, parts), strict=True))
+        names = ("substrate", "batch", "engine", "seed", "step")
+        return told | {name: repr(getattr(self, name)) for name in names}
 
     # ------------------------------------------------------------------ weights
 
@@ -441,6 +448,7 @@ class Simulator:
         DeviceError
             If the engine needs a GPU, and there is none to work on: name another one.
         """
+        known = tuple(known)
         headers, saved = checkpoint.look(path)
         if saved.get("kind") != "simulator":
             raise CheckpointError(f"{path}: kind = {saved.get('kind')!r} must be 'simulator'")
@@ -536,10 +544,14 @@ def side_by_side(
     fine = len({id(sim) for sim in sims}) == len(sims) > 0 and len(engines) == 1
     allowed = "different simulators of one engine, one at least"
     require(fine, "side_by_side", "simulators", [sim.engine for sim in sims], allowed)
+    sequences: list[list[Any]] = []
     for name, values in (("inputs", inputs), ("targets", targets)):
-        fine = len(np.asarray(values)) == len(sims)
+        sequences.append([])  # one by one, as they come: a mask must not be lost
+        with suppress(TypeError):
+            sequences[-1] = list(values)  # type: ignore[arg-type]
         allowed = f"{len(sims)}, one sequence for each simulator"
-        require(fine, "side_by_side", f"length of {name}", len(np.asarray(values)), allowed)
+        fine = len(sequences[-1]) == len(sims)
+        require(fine, "side_by_side", f"length of {name}", len(sequences[-1]), allowed)
     for sim in sims:
         if learn and sim.rule is None and sim.decorrelation is None:
             raise InputError(
@@ -548,18 +560,17 @@ def side_by_side(
     with ExitStack() as turns:
         for sim in sorted(sims, key=id):  # in one order, lest two calls wait for each other
             turns.enter_context(sim._turns.alone("side_by_side"))
-        return _side_by_side(sims, inputs, targets, learn, outputs, reset)
+        return _side_by_side(sims, sequences, learn, outputs, reset)
 
 
 def _side_by_side(
     sims: list[Simulator],
-    inputs: ArrayLike,
-    targets: ArrayLike,
+    sequences: list[list[Any]],
     learn: bool,
     outputs: bool,
     reset: bool,
 ) -> list[Record]:
-    given = zip(sims, np.asarray(inputs), np.asarray(targets), strict=True)
+    given = zip(sims, *sequences, strict=True)
     prepared = [sim._prepare(sim._engine, u, y, learn, (), outputs) for sim, u, y in given]
     make = type(sims[0]._engine)
     for sim, engine in zip(sims, make.side_by_side([sim._engine for sim in sims]), strict=True):

@@ -6,45 +6,28 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
-from neurosim import screen
+from neurosim import screen, shown
 from neurosim.engines.overflow import divergence
 from neurosim.errors import CheckpointError, InputError, is_count, require
 from neurosim.network import Network
 from neurosim.simulator import Simulator
+from neurosim.task import CheckedTask, TaskLike, checked, task_name
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 Measure = Callable[[Simulator, NDArray[Any], NDArray[Any]], Mapping[str, float]]
 
 LOST = 1e6  # times the untrained network's error, or 1: nothing comes back from there
 
 COUNTS = ("events", "synaptic_operations", "weight_writes")
-
-
-class TaskLike(Protocol):
-    """What training asks of a task; see the package `neurosim_tasks` for some."""
-
-    n_inputs: int
-    n_targets: int
-
-    def train(self, epoch: int = 0) -> Pair:
-        """Inputs and targets ``(T, series, features)`` to learn from, epochs counted from 0."""
-
-    def test(self) -> Pair:
-        """Inputs and targets to be judged by."""
-
-    def score(self, outputs: Any, targets: Any) -> Mapping[str, float]:
-        """Judge outputs by targets: ``mse``, and whatever else says how good they are."""
 
 
 @dataclass
@@ -72,6 +55,16 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        last = self.rows[-1] if self.rows else {}
+        scores = (f"{name}={last[name]:.4g}" for name in ("train_mse", "test_mse") if name in last)
+        told = ", ".join([f"{len(self)} rows", *scores, *["interrupted"] * self.interrupted])
+        return f"History({told})"
+
+    def _repr_html_(self) -> str:
+        html: str = self.frame.to_html(max_rows=shown.MOST, index=False, float_format="%.4g")
+        return html
 
     @property
     def epoch(self) -> int:
@@ -190,12 +183,13 @@ def train(
         sim = _made_for(sim, task, rule, decorrelation)
     require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator; with rule, or a Network")
     assert isinstance(sim, Simulator)
-    _check(sim, task, epochs)
+    given = checked(task, "train")
+    _check(sim, given, epochs)
     history = History(list(history.rows) if history is not None else [], simulator=sim)
     with _Bar(progress, epochs, history.epoch) as bar:
         try:
             for epoch in range(len(history), epochs + 1):
-                history.rows.append(_epoch(sim, task, epoch, measure, bar))
+                history.rows.append(_epoch(sim, given, epoch, measure, bar))
                 _refuse_lost(sim, history)
                 bar.measured(history.last)
                 if on_epoch is not None:
@@ -228,15 +222,14 @@ def _made_for(sim: Any, task: Any, rule: Any, decorrelation: Any) -> Simulator:
 
 
 def _epoch(
-    sim: Simulator, task: TaskLike, epoch: int, measure: Measure | None, bar: _Bar
+    sim: Simulator, task: CheckedTask, epoch: int, measure: Measure | None, bar: _Bar
 ) -> dict[str, Any]:
     """Learn for one epoch (epoch 0: look, without learning) and test."""
     inputs, targets = task.train(max(0, epoch - 1))
-    if np.ndim(inputs) != 3 or np.shape(inputs)[1] % sim.batch:
+    if inputs.shape[1] % sim.batch:
         raise InputError(
-            f"{type(task).__name__}: train() returned inputs of shape {np.shape(inputs)}; they "
-            f"must be (T, series, features), series a multiple of the Simulator's batch = "
-            f"{sim.batch}"
+            f"{task_name(task)}: train() returned inputs of shape {inputs.shape}; they must be "
+            f"(T, series, features), series a multiple of the Simulator's batch = {sim.batch}"
         )
     row: dict[str, Any] = {"epoch": epoch}
     if epoch == 0:
@@ -254,7 +247,7 @@ def _epoch(
 
 
 def judged(
-    sim: Simulator, task: TaskLike, inputs: Any, targets: Any
+    sim: Simulator, task: Any, inputs: Any, targets: Any
 ) -> tuple[dict[str, float], NDArray[np.float32] | None]:
     """Scores of a network that does not learn, and its outputs.
 
@@ -262,10 +255,14 @@ def judged(
     ``..._without_noise``.
     """
     outputs = sim.evaluate(inputs, targets).outputs
-    scores = {name: float(value) for name, value in task.score(outputs, targets).items()}
+    scores: dict[str, float] = task.score(outputs, targets)
     if sim.substrate.noisy:
         quiet = task.score(sim.evaluate(inputs, targets, noise=False).outputs, targets)
-        scores |= {f"{name}_without_noise": float(value) for name, value in quiet.items()}
+        quiet = {f"{name}_without_noise": value for name, value in quiet.items()}
+        double = sorted(scores.keys() & quiet.keys())
+        allowed = "none of those that a noisy chip adds"
+        require(not double, f"{task_name(task)}.score()", "names", double, allowed)
+        scores |= quiet
     return scores, outputs
 
 
@@ -299,11 +296,7 @@ def _refuse_lost(sim: Simulator, history: History) -> None:
             raise divergence(sim._engine, sim.step, lost=said)
 
 
-def _check(sim: Simulator, task: Any, epochs: Any) -> None:
-    fine = all(callable(getattr(task, name, None)) for name in ("train", "test", "score"))
-    fine = fine and not isinstance(task, type)
-    allowed = "a task: an object with train(epoch), test() and score(outputs, targets)"
-    require(fine, "train", "task", task, allowed)
+def _check(sim: Simulator, task: CheckedTask, epochs: Any) -> None:
     require(is_count(epochs) and epochs >= 0, "train", "epochs", epochs, "a whole number >= 0")
     for name, population in (
         ("n_inputs", sim.network.inputs),
@@ -312,7 +305,7 @@ def _check(sim: Simulator, task: Any, epochs: Any) -> None:
         size = getattr(task, name, None)
         if size is not None and size != population.size:
             raise InputError(
-                f"train: task {type(task).__name__} has {name} = {size}, but population "
+                f"train: task {task_name(task)} has {name} = {size}, but population "
                 f"{population.name!r} of the Simulator's network has size = {population.size}"
             )
 

@@ -190,6 +190,14 @@ BAD = {
     ),
     "text": (lambda w, u, y: (w, np.full(u.shape, "a"), y), "inputs must be numbers of shape"),
     "complex": (lambda w, u, y: (w, u, y + 1j), "targets must be numbers of shape .*complex128"),
+    "masked": (
+        lambda w, u, y: (w, np.ma.masked_less(u, 0), y),
+        r"inputs must be numbers of shape \(T, batch, features\), and none masked",
+    ),
+    "masked weights": (
+        lambda w, u, y: (w | {"A": np.ma.masked_less(w["A"], 0)}, u, y),
+        r"weights\['A'\] must be numbers .* none masked",
+    ),
     "ragged": (lambda w, u, y: (w, [[1], [1, 2]], y), "inputs must be numbers of shape"),
 }
 

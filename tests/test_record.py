@@ -146,6 +146,17 @@ def test_probes_may_come_from_a_generator_and_ask_for_nothing():
     assert look(ns.Probe("hidden", steps=[])).size == 0
 
 
+@pytest.mark.parametrize("field", ["units", "steps"])
+def test_what_a_generator_gives_is_there_for_every_run(field):
+    expected = look(ns.Probe("hidden", **{field: [0, 2]}))
+    for once in ((k for k in (0, 2)), iter([0, 2]), map(int, "02"), {0: "a", 2: "b"}.keys()):
+        probe = ns.Probe("hidden", **{field: once})
+        for _ in range(2):
+            np.testing.assert_array_equal(look(probe), expected)
+        assert probe == ns.Probe("hidden", **{field: np.array([0, 2])})
+        assert len({probe, ns.Probe("hidden", **{field: [0, 2]})}) == 1
+
+
 # ----------------------------------------------------------------- what is seen
 
 

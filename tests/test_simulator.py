@@ -91,6 +91,20 @@ def with_one(value, at=(1, 0, 1)):
     return changed
 
 
+def masked(array):
+    """As tables with gaps are read: behind the mask stands -9999."""
+    mask = np.zeros(array.shape, dtype=bool)
+    mask[1, 0, 0] = True
+    return np.ma.masked_array(np.where(mask, -9999, array), mask)
+
+
+class Tensor:
+    """As another library's array that is not to become one of NumPy's."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
@@ -118,6 +132,11 @@ def with_one(value, at=(1, 0, 1)):
         (INPUTS + 1j, TARGETS, r"inputs must be numbers"),
         ([[1.0], [1.0, 2.0]], TARGETS, r"inputs must be numbers of shape"),
         (np.full((T, BATCH, 2), object()), TARGETS, r"inputs must be numbers"),
+        (masked(INPUTS), TARGETS, r"inputs must be numbers of shape \(T, 2, 2\), and none masked"),
+        (INPUTS, masked(TARGETS), r"targets must be numbers .* none masked"),
+        (list(masked(INPUTS)), TARGETS, r"inputs must be numbers .* none masked"),
+        ([list(step) for step in masked(INPUTS)], TARGETS, r"inputs must be .* none masked"),
+        (Tensor(), TARGETS, r"inputs must be numbers .*requires grad"),
     ],
 )
 def test_a_run_refuses(engine, inputs, targets, said):
@@ -127,6 +146,28 @@ def test_a_run_refuses(engine, inputs, targets, said):
         sim.run(inputs, targets)
     assert sim.step == 0
     assert all(np.array_equal(w, before[name]) for name, w in sim.weights.items())
+
+
+def test_what_is_masked_is_refused_wherever_arrays_enter():
+    sims = [build(engine="objects", seed=seed) for seed in (1, 2)]
+    for call in (
+        lambda: sims[0].evaluate(masked(INPUTS), TARGETS),
+        lambda: ns.side_by_side(sims, np.ma.stack([masked(INPUTS)] * 2), [TARGETS, TARGETS]),
+        lambda: ns.side_by_side(sims, [masked(INPUTS)] * 2, [TARGETS, TARGETS]),
+        lambda: ns.align(sims[0], masked(INPUTS), TARGETS, draws=2),
+    ):
+        with pytest.raises(ns.InputError, match=r"inputs must be numbers .* none masked"):
+            call()
+    hidden = np.ma.masked_less(sims[0].weights["R"], 0)
+    with pytest.raises(ns.InputError, match=r"weights\['R'\] must be numbers .* none masked"):
+        sims[0].weights = {"R": hidden}
+
+
+def test_a_mask_that_hides_nothing_changes_nothing():
+    plain, other = (build(engine="objects") for _ in range(2))
+    plain.run(INPUTS, TARGETS)
+    other.run(np.ma.asarray(INPUTS), TARGETS)
+    assert equal(plain, other)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
@@ -572,7 +613,8 @@ def test_rules_and_neurons_of_ones_own_are_saved_too(rule, tmp_path):
     sim.save(tmp_path / "saved.npz")
     with pytest.raises(ns.CheckpointError, match=r"'Eager' is not built in; .*known=\[Eager\]"):
         ns.Simulator.load(tmp_path / "saved.npz", known=[Hebb, Unframed])
-    loaded = ns.Simulator.load(tmp_path / "saved.npz", known=[Hebb, Eager, Unframed])
+    known = (cls for cls in [Hebb, Eager, Unframed])  # which gives them once
+    loaded = ns.Simulator.load(tmp_path / "saved.npz", known=known)
     assert type(loaded.rule) is type(rule)
     assert vars(loaded.rule) == vars(rule)
     assert loaded.network == net

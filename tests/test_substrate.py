@@ -138,7 +138,10 @@ LANES += ("event_loss", "event_jitter")
 def test_two_noisy_passes_need_noise():
     rule = ns.ANP(1e-3, noise_std=0, passes="both")
     said = r"ANP: noise_std = 0 needs a substrate whose passes differ by themselves: one of act_noi"
-    for given in ({}, {"mismatch_gain": 0.1}, {"act_read_noise": 0.1}, {"diffusion": 0.1}):
+    for given in (
+        *({}, {"mismatch_gain": 0.1}, {"act_read_noise": 0.1}, {"diffusion": 0.1}),
+        {"act_noise": 1e-9},  # float32 cannot tell
+    ):
         with pytest.raises(ns.InputError, match=said):
             simulator(rule, **given)
     for name in LANES:

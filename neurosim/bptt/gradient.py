@@ -133,9 +133,12 @@ def _check_arrays(weights: Any, inputs: Any, targets: Any) -> tuple[dict[str, An
 def _array(name: str, values: Any, axes: int) -> Any:
     """An array of numbers, of whichever library."""
     shape = {2: "(n_post, n_pre)", 3: "(T, batch, features)"}[axes]
+    if np.ma.is_masked(values):
+        raise InputError(f"{OWNER}: {name} must be numbers of shape {shape}, and none masked")
+    values = np.ma.getdata(values) if isinstance(values, np.ma.MaskedArray) else values
     try:
         array = values if hasattr(values, "__array_function__") else np.asarray(values)
-    except ValueError as error:
+    except Exception as error:  # other libraries' arrays have errors of their own
         raise InputError(f"{OWNER}: {name} must be numbers of shape {shape} ({error})") from error
     if array.dtype.kind not in "fiu":
         raise InputError(f"{OWNER}: {name} must be numbers of shape {shape}, not {array.dtype}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,6 +56,11 @@ def say_config(given: str, where: object) -> None:
     """Say which file is run, unless it is the one that was given: a name may stand for others."""
     if str(where) != given:
         print(f"config: {where}")
+
+
+def quoted(path: Path) -> str:
+    """Write a path as a command to be repeated needs it."""
+    return shlex.quote(str(path))
 
 
 def say_engine(*configs: Loaded) -> None:

@@ -68,11 +68,10 @@ def _first_comment(path: Path) -> str:
 def doctor() -> None:
     """Say what neurosim finds on this machine."""
     from rich.table import Table
-    from rich.text import Text
 
     from neurosim.experiments import doctor as examined
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, finding in examined.examine():
-        table.add_row(name, Text(finding))  # brackets are brackets, and no style
+        table.add_row(name, finding)
     print_table(table)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Set, app, say_config, say_engine
-from neurosim.cli.sweeping import Gpus, Jobs, Scheduler, interruptible
+from neurosim.cli.app import Set, app, quoted, say_config, say_engine
+from neurosim.cli.sweeping import Gpus, Jobs, Scheduler, exit_by, interruptible, say_failures
 
 
 @app.command()
@@ -28,7 +28,10 @@ def reproduce(
     scheduler: Scheduler = None,
     gpus: Gpus = False,
 ) -> None:
-    """Do a figure of the paper again: table, figure, summary, differences first."""
+    """Do a figure of the paper again: table, figure, summary, differences first.
+
+    Exit code 1: as for `neurosim sweep`.
+    """
     from neurosim.engines import AUTO
     from neurosim.experiments import config as configs
     from neurosim.experiments import reproduce as figures
@@ -68,4 +71,7 @@ def reproduce(
         folder = reports[0].folder
     else:
         print(f"\nreport: {figures.join(reports, folder)}")
-    print(f"a page: neurosim report {folder}")
+    print(f"a page: neurosim report {quoted(folder)}")
+    outcomes = [outcome for done in reports for outcome in done.outcomes]
+    say_failures(outcomes)
+    exit_by(outcomes)

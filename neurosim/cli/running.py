@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurosim.cli.app import Config, Set, app, print_table, say_config, say_engine
+from neurosim.cli.app import Config, Set, app, print_table, quoted, say_config, say_engine
 from neurosim.errors import DeviceError, DivergenceError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _report(result: Result) -> None:
     table = Table(title=None, box=None, pad_edge=False)
     table.add_column("")
     for name in columns:
-        table.add_column(name.replace("_", " ").replace("mse", "MSE"), justify="right")
+        table.add_column(summary.heading(name), justify="right")
     for who, row in result.table.iterrows():
         style = "bold" if str(who).startswith("network, after") else None
         table.add_row(str(who), *(summary.number(row[name]) for name in columns), style=style)
@@ -101,4 +101,4 @@ def _report(result: Result) -> None:
     print(f"\n{summary.verdict(result)}")
     print(f"{result.seconds_per_step * 1e3:.3g} ms a step while learning")
     print(f"figures: {result.folder / 'figures'}\nrun:     {result.folder}")
-    print(f"a page:  neurosim report {result.folder}")
+    print(f"a page:  neurosim report {quoted(result.folder)}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from neurosim.cli.app import Config, Set, app, print_table, say_config, say_engine
+from neurosim.cli.app import Config, Set, app, print_table, quoted, say_config, say_engine
 from neurosim.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def sweep(
     scheduler: Scheduler = None,
     gpus: Gpus = False,
 ) -> None:
-    """Run a config many times: the axes in its table [sweep], and --over."""
+    """Run a config many times: the axes in its table [sweep], and --over.
+
+    Exit code 1: a run failed for another reason than its numbers, or none came to a result.
+    """
     from neurosim.engines import AUTO
     from neurosim.experiments import config as configs
     from neurosim.experiments.sweep import Axes, Sweep, axes, runs
@@ -88,10 +91,11 @@ def sweep(
         outcomes = many.run(workers, board.seen, board.reached)
     frame = load_results(folder, costs=True)
     _summary(frame[frame["run"].isin([run.name for run in found])], (), "test_mse", SHOWN)
-    _failures(outcomes)
+    say_failures(outcomes)
     _reasons(frame[frame["status"] == "finished"])
     print(f"\ntable:  {folder / TABLE}  (ns.load_results({str(folder)!r}))")
-    print(f"a page: neurosim report {folder}")
+    print(f"a page: neurosim report {quoted(folder)}")
+    exit_by(outcomes)
 
 
 @app.command()
@@ -173,7 +177,7 @@ def tune(
     for name in tuning.at_edge(trials[0]):
         low, high = tuning.ranges[name]
         print(f"\n{name}: the best lies at the edge of what was searched, {low:g} to {high:g}")
-    print(f"\nbest: {folder / BEST}  (neurosim run {folder / BEST})")
+    print(f"\nbest: {folder / BEST}  (neurosim run {quoted(folder / BEST)})")
 
 
 # ------------------------------------------------------------------------------- helpers
@@ -230,7 +234,17 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _failures(outcomes: list[Outcome]) -> None:
+def exit_by(outcomes: Sequence[Outcome]) -> None:
+    """End with exit code 1 if a run failed, or if there are runs and none came to a result."""
+    from neurosim.experiments.sweep.runs import FAILED, FINISHED
+
+    became = {outcome.status for outcome in outcomes}
+    if FAILED in became or (became and FINISHED not in became):
+        raise typer.Exit(1)
+
+
+def say_failures(outcomes: Sequence[Outcome]) -> None:
+    """Say of the first runs that came to no result why."""
     lost = [outcome for outcome in outcomes if outcome.status != "finished"]
     for outcome in lost[:SHOWN]:
         print(f"{outcome.status}: {outcome.run.words}: {outcome.reason}", file=sys.stderr)
@@ -262,6 +276,11 @@ def _write(found: pd.DataFrame, out: Path) -> None:
 
 
 def _markdown(found: pd.DataFrame) -> str:
-    rows = [list(found.columns), ["---"] * len(found.columns)]
-    rows += [[_cell(value) for value in row] for row in found.itertuples(index=False)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    from neurosim.experiments.markdown import plain, table
+
+    def cell(value: Any) -> str:
+        return plain(value) if isinstance(value, str) else _cell(value)
+
+    rows = (map(cell, row) for row in found.itertuples(index=False))
+    heads = list(map(plain, found.columns))
+    return "\n".join([*table(heads, map(list, rows), words=len(heads)), ""])

@@ -13,6 +13,7 @@ from neurosim.errors import InputError, nearest
 from neurosim.local import (
     ACTIVITY,
     DECORRELATION,
+    LEAST_NOISE,
     SLOPE,
     Perturbation,
     ProjectionRule,
@@ -127,11 +128,12 @@ class Plan:
                 f"{owner}: substrate has reward_delay = {self.substrate.reward_delay}, but the "
                 f"errors that {owner} broadcasts have no delay; both would have to wait"
             )
-        sources = [name for name in LANE_NOISE if name in assumed]
+        sources = [name for name in LANE_NOISE if assumed.get(name, 0) >= LEAST_NOISE]
         if self.both and self.options.noise_std == 0 and not sources:
             raise InputError(
                 f"{owner}: noise_std = 0 needs a substrate whose passes differ by themselves: "
-                f"one of {', '.join(LANE_NOISE)} > 0; with {self.substrate!r} they are equal"
+                f"one of {', '.join(LANE_NOISE)} >= {LEAST_NOISE:g}; with {self.substrate!r} they "
+                f"are equal"
             )
 
     @cached_property

@@ -15,6 +15,7 @@ from neurosim.experiments import figures
 from neurosim.experiments.config import Config
 from neurosim.files import place, whole
 from neurosim.moments import MEASURES
+from neurosim.task import checked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,7 +54,7 @@ def measure(
         If there is no such checkpoint, or it is damaged.
     """
     with config.asking():
-        inputs, targets = config.task.train(0)
+        inputs, targets = checked(config.task, "align").train(0)
     most = inputs.shape[1]
     series = min(config.training.batch, most) if series is None else series
     fine = is_count(steps) and steps >= 1

@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from neurosim.errors import is_number, require
 from neurosim.network import Population, Projection
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
+from neurosim.task import checked, task_name
 
 STRENGTHS = 10.0 ** np.arange(-9, 2)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
 
 RIDGE = "ridge readout of the untrained network"
 DELTA = "readout-only delta rule"
+BEFORE, AFTER = "network, before training", "network, after training"
+ROWS = (RIDGE, DELTA, BEFORE, AFTER)  # of the table of a run: a task's own have other names
 
 # What they are, for readers of a table; those of a task of your own may not be among them.
 MEANING = {
@@ -31,7 +35,9 @@ MEANING = {
 }
 
 
-def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
+def compute(
+    task: Any, untrained: Simulator, epochs: int = 50, own: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Compute every baseline that could embarrass a result, on the task's own split.
 
     Parameters
@@ -41,6 +47,8 @@ def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
         As it is before training. It stays as it is.
     epochs : int
         How long the readout alone may learn.
+    own : pandas.DataFrame, optional
+        The task's own baselines, if `of_task` has computed them.
 
     Returns
     -------
@@ -48,18 +56,50 @@ def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
         ``train_mse`` and ``test_mse``, and the task's other scores likewise, by baseline;
         ``note`` says what was chosen, and how.
 
+    Raises
+    ------
+    InputError
+        For a task whose data, scores or own baselines cannot be used.
+
     Examples
     --------
     ::
 
         table = ns.baselines(task, ns.Simulator(net, batch=10), epochs=50)
     """
-    own = task.baselines() if hasattr(task, "baselines") else pd.DataFrame()
+    task = checked(task, "baselines")
+    own = of_task(task) if own is None else own
     rows = {str(name): dict(row) for name, row in own.iterrows()}
     states = States(task, untrained, epochs)
     rows[RIDGE] = ridge_readout(task, states)
     rows[DELTA] = delta_rule(task, states, untrained, epochs)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("baseline")
+
+
+def of_task(task: Any) -> pd.DataFrame:
+    """Compute the baselines that a task has of its own, and refuse what is no number.
+
+    Raises
+    ------
+    InputError
+        If they are no table of finite errors, or have names that others have.
+    """
+    if not hasattr(task, "baselines"):
+        return pd.DataFrame()
+    owner, own = f"{task_name(task)}.baselines()", task.baselines()
+    found = list(own.columns) if isinstance(own, pd.DataFrame) else type(own)
+    fine = isinstance(found, list) and "test_mse" in found
+    allowed = "those of a pandas.DataFrame, test_mse among them"
+    require(fine, owner, "columns", found, allowed)
+    columns = [name for name in ("train_mse", "test_mse") if name in own]
+    names = [str(name) for name in own.index]
+    for name, row in zip(names, own[columns].to_dict("records"), strict=True):
+        allowed = f"a name that no other row has; the others are {', '.join([*ROWS, *names])}"
+        require(names.count(name) == 1 and name not in ROWS, owner, "baseline", name, allowed)
+        for column, error in row.items():
+            fine = is_number(error) and error >= 0
+            require(fine, owner, f"{column} of {name!r}", error, "a finite number >= 0")
+    return own
 
 
 class States:
@@ -127,7 +167,9 @@ class _Moments:
 
     def solve(self, strength: float) -> NDArray[np.float64]:
         """Weights, the intercept last; `strength` is relative to the mean power of the states."""
-        penalty = np.full(len(self.x2), strength * np.trace(self.x2[:-1, :-1]) / (len(self.x2) - 1))
+        # States that are all 0 explain nothing; any power but 0 will do.
+        power = np.trace(self.x2[:-1, :-1]) / (len(self.x2) - 1) or 1.0
+        penalty = np.full(len(self.x2), strength * power)
         penalty[-1] = 0.0
         return np.linalg.solve(self.x2 + np.diag(penalty), self.xy)
 
@@ -144,19 +186,17 @@ def ridge_readout(task: Any, states: States) -> dict[str, Any]:
     """Fit the best linear readout of the untrained network's states.
 
     The strength is picked on a fifth of the training data: the last series, or, of a
-    few series, the last steps.
+    few series, the last steps. Of less than five of either one is held out, and of a single
+    step of a single series none.
     """
     fit, held = _Moments(), _Moments()
     for s, y in states.different():
         steps, series = y.shape[:2]
-        if series >= 5:
-            cut = series - series // 5
-            parts: Any = (np.s_[:, :cut], np.s_[:, cut:])
-        else:
-            cut = max(1, steps - steps // 5)
-            parts = (np.s_[:cut], np.s_[cut:])
-        for moments, part in zip((fit, held), parts, strict=True):
-            moments.add(s[part], y[part])
+        by_series = series >= 5 or steps == 1
+        n = series if by_series else steps
+        cut = n - max(1, n // 5) if n > 1 else 1
+        for moments, part in ((fit, np.s_[:cut]), (held, np.s_[cut:] if n > 1 else np.s_[:])):
+            moments.add(*((v[:, part] if by_series else v[part]) for v in (s, y)))
     errors = [held.error(fit.solve(strength)) for strength in STRENGTHS]
     best = float(STRENGTHS[int(np.argmin(errors))])
     for name in ("x2", "xy", "y2"):
@@ -181,7 +221,7 @@ def delta_rule(task: Any, states: States, sim: Simulator, epochs: int) -> dict[s
     epoch, while learning, is reported.
     """
     w0 = sim.weights[states.projection.name].astype(np.float64)
-    power = float(np.mean(np.square(states.train[0], dtype=np.float64).sum(axis=2)))
+    power = float(np.mean(np.square(states.train[0], dtype=np.float64).sum(axis=2))) or 1.0
     rates = np.array(RATES) / power
     w = np.tile(w0.T, (1, len(rates)))  # one column per rate and output
     rate = np.repeat(rates, len(w0))

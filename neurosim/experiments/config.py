@@ -27,6 +27,7 @@ from neurosim.network import Network, rnn
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
+from neurosim.task import checked
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
@@ -201,7 +202,7 @@ class Config:
     def shown(self) -> Any:
         """What training sees of the task: without the part that is held out, if one is."""
         part = self.training.held_out
-        return HeldOut(self.task, part) if part else self.task
+        return HeldOut(self.task, part) if part else checked(self.task, "[task]")
 
     @cached_property
     def digest(self) -> str:
@@ -243,7 +244,7 @@ def load(
         A TOML file; or a name: of a file in the current folder's ``configs``, or else of a
         config that comes with neurosim.
     overrides : iterable of str
-        Such as ``"rule.learning_rate=1e-3"``; values as in TOML, or text.
+        Such as ``"rule.learning_rate=1e-3"``; values as in TOML or Python, or text.
     seed : int, optional
         The one seed of weights, noise and data, whatever the config says.
 
@@ -473,7 +474,7 @@ def _locate(source: str | os.PathLike[str]) -> Path:
 
 
 def override(text: str) -> tuple[str, Any]:
-    """Read ``table.key=value``; the value as in TOML, or text.
+    """Read ``table.key=value``; see `neurosim.experiments.tables.literal`.
 
     Raises
     ------
@@ -483,10 +484,7 @@ def override(text: str) -> tuple[str, Any]:
     field, equals, right = text.partition("=")
     if not equals or "." not in field or not all(field.strip().split(".")):
         raise InputError(f"--set {text}: must be table.key=value")
-    try:
-        return field.strip(), tomllib.loads(f"value = {right}")["value"]
-    except tomllib.TOMLDecodeError:
-        return field.strip(), right.strip()
+    return field.strip(), tables.literal(right)
 
 
 def _put(given: dict[str, Any], field: str, value: Any) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurosim.files import whole
+from neurosim.task import task_name
 from neurosim.training import History
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def learning_curve(history: History, baselines: pd.Series, narrow: bool = False)
 
 
 def errors_over_epochs(ax: Axes, curves: NDArray[Any], baselines: pd.Series, epochs: int) -> None:
-    """Set axes for curves of errors, with a line for every baseline."""
+    """Set axes for curves of errors, with a line for every baseline that has an error."""
     from neurosim.drawing import MaxNLocator
 
+    baselines = finite(baselines)
     ax.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
     ax.set_xlim(0, max(1, epochs))
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -65,6 +67,12 @@ def errors_over_epochs(ax: Axes, curves: NDArray[Any], baselines: pd.Series, epo
     plain_numbers(ax)
     for error in baselines:
         ax.axhline(error, color=FAINT, linewidth=0.8, linestyle="--", zorder=0)
+
+
+def finite(errors: pd.Series) -> pd.Series:
+    """Leave out what cannot be drawn: a baseline that blew up has no error."""
+    found: pd.Series = errors[np.isfinite(errors.astype(float))]
+    return found
 
 
 def as_it_is(words: object) -> str:
@@ -88,6 +96,7 @@ def legend(figure: Figure, ax: Axes, baselines: pd.Series, narrow: bool) -> None
     from neurosim.drawing import Line2D
 
     handles, labels = ax.get_legend_handles_labels()
+    baselines = finite(baselines)
     if not narrow:
         figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False)
         name_lines(ax, baselines)
@@ -113,7 +122,7 @@ def _limits(curves: NDArray[Any], baselines: NDArray[Any]) -> tuple[float, float
 def name_lines(ax: Axes, values: pd.Series) -> None:
     """Write names right of the axes, at the height of their lines, none over another."""
     low, high = np.log(ax.get_ylim())
-    ordered = values.sort_values()
+    ordered = finite(values).sort_values()
     with np.errstate(divide="ignore"):
         heights = ((np.log(ordered) - low) / (high - low)).to_numpy()
     outside = (heights < 0) | (heights > 1)
@@ -178,7 +187,7 @@ def predictions(
             _lines(figure, task, before, targets, after, "", NARROW_STRETCH, columns=1)
         return figure
     figure = new(9.0, 5.6 if several else 4.2)
-    name = type(task).__name__
+    name = task_name(task)
     if several:
         title = f"{name}: what was asked for and what the network answers"
     else:
@@ -240,8 +249,9 @@ def _lines(
     where = "test series" if pieces else "first test series"
     joined = f" (pieces of {pieces}, each from rest)" if pieces else ""
     ax.set_xlabel(f"{unit} of the {where}{joined}")
-    ax.set_ylabel(f"temperature{ahead} [°F]" if weather else task.target_names[0])
-    ax.set_xlim(0, len(steps) - 1)
+    named = next(iter(getattr(task, "target_names", ())), "output")
+    ax.set_ylabel(f"temperature{ahead} [°F]" if weather else as_it_is(named))
+    ax.set_xlim(0, max(1, len(steps) - 1))
     ax.set_title(title, loc="left")
     figure.legend(loc="outside lower center", ncols=columns, frameon=False)
 

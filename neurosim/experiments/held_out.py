@@ -6,11 +6,11 @@ from dataclasses import is_dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from neurosim.errors import require
+from neurosim.task import Pair, checked, task_name
 
 UNSEEN = 1_000_000  # an epoch nobody gets to; seeds from here on
-
-Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 class HeldOut:
@@ -30,23 +30,25 @@ class HeldOut:
     """
 
     def __init__(self, task: Any, part: float) -> None:
-        self._task, self._part = task, part
+        self._task, self._part = checked(task, "held_out"), part
         self.n_inputs, self.n_targets = task.n_inputs, task.n_targets
-        self._test = self._drawn()
+        self._test = self._drawn(task)
 
-    def _drawn(self) -> Pair | None:
+    def _drawn(self, task: Any) -> Pair | None:
         """Data that training never comes to see, if they can be drawn."""
         first = self._task.train(0)
         if not _alike(first, self._task.train(1)):
             inputs, targets = self._task.train(UNSEEN)
             return inputs, targets
-        task: Any = self._task
         seed = getattr(task, "seed", None)
         if is_dataclass(task) and isinstance(seed, int):
             other: Any = replace(task, seed=(seed + UNSEEN) % 2**32)  # type: ignore[type-var]
-            inputs, targets = other.train(0)
+            inputs, targets = checked(other, "held_out").train(0)
             if not _alike(first, (inputs, targets)):
                 return inputs, targets
+        steps = len(first[0])
+        allowed = "2 or more, for a part of them to be held out"
+        require(steps >= 2, task_name(task), "steps of train()", steps, allowed)
         return None
 
     @property

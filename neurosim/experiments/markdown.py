@@ -38,7 +38,7 @@ def plain(text: Any) -> str:
 
 
 MEANS = re.compile(
-    r"[\\`*\[\]<>#~]"
+    r"[\\`*\[\]<>#~$]"
     r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # within a word it is a letter
     r"|&(?=#|[A-Za-z])|!(?=\[)"
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from threadpoolctl import threadpool_limits
 from neurosim.engines import find
 from neurosim.errors import DivergenceError
 from neurosim.experiments import baselines, figures, measures, summary
+from neurosim.experiments.baselines import AFTER, BEFORE
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest, write_text
-from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.files import place
 from neurosim.simulator import Simulator
 from neurosim.training import History, judged, train
@@ -135,10 +135,11 @@ class Experiment:
             # Without the engine, or without data, no folder is made.
             find(self.config.training.engine, self.config.rule)
             data = data_digest(self.config)
+            own = baselines.of_task(self.config.shown) if self.config.baselines.enabled else None
             with self.folder.locked():  # only now it is certain what is there
                 resume = self.folder.config.is_file() if resume is None else resume
                 self._refuse(resume)
-                return self._run(resume, data, progress, on_epoch)
+                return self._run(resume, data, own, progress, on_epoch)
 
     def _refuse(self, resume: bool) -> None:
         if resume:
@@ -150,6 +151,7 @@ class Experiment:
         self,
         resume: bool,
         data: str,
+        own: pd.DataFrame | None,
         progress: bool,
         on_epoch: Callable[[History], None] | None,
     ) -> Result:
@@ -180,9 +182,9 @@ class Experiment:
             raise
         if history.interrupted:
             raise KeyboardInterrupt
-        return self._finish(sim, history)
+        return self._finish(sim, history, own)
 
-    def _finish(self, sim: Simulator, history: History) -> Result:
+    def _finish(self, sim: Simulator, history: History, own: pd.DataFrame | None) -> Result:
         config, folder, task = self.config, self.folder, self.config.shown
         untrained = config.simulator()
         rows: dict[str, dict[str, float]] = {}
@@ -194,9 +196,9 @@ class Experiment:
                 rows[name] |= {f"{part}_{key}": value for key, value in scores.items()}
             answers[name] = outputs
         table = pd.DataFrame.from_dict(rows, orient="index")
-        if config.baselines.enabled:
+        if own is not None:
             epochs = min(config.training.epochs, config.baselines.readout_epochs)
-            table = pd.concat([table, baselines.compute(task, untrained, epochs)])
+            table = pd.concat([table, baselines.compute(task, untrained, epochs, own)])
         table = table.rename_axis("who")
         result = Result(table, history, pace(history), sim.nbytes, folder.path)
         if self.draw:
@@ -225,14 +227,15 @@ def _numbers(config: Config, result: Result) -> dict[str, Any]:
         "engine": config.training.engine,
         "epochs": result.history.epoch,
         "data": data_digest(config),
-        "last_epoch": last,
+        "last_epoch": _known(last),
         "seconds_per_step": result.seconds_per_step,
         "memory": result.memory,
-        # JSON knows no "not a number": what a baseline has no value for is left out.
-        "table": {
-            str(who): {key: value for key, value in row.items() if value == value}
-            for who, row in rows.items()
-        },
+        "table": {str(who): _known(row) for who, row in rows.items()},
         "beaten": result.beaten,
         "not_beaten": result.not_beaten,
     }
+
+
+def _known(row: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Leave out what has no value: JSON knows no "not a number"."""
+    return {key: value for key, value in row.items() if value == value}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from neurosim.experiments import environment
-from neurosim.experiments.baselines import MEANING
+from neurosim.experiments.baselines import AFTER, MEANING
 from neurosim.experiments.markdown import block, plain
 from neurosim.experiments.markdown import table as markdown_table
 from neurosim.substrate.words import explanation
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from neurosim.experiments.config import Config
     from neurosim.experiments.run import Result
     from neurosim.experiments.written import Written
-
-BEFORE, AFTER = "network, before training", "network, after training"
 
 
 def verdict(result: Result) -> str:
@@ -44,6 +42,11 @@ def score_columns(table: pd.DataFrame) -> list[str]:
     """Columns with numbers: those of the test, then those of training."""
     columns = [name for name in table.columns if name != "note"]
     return sorted(columns, key=lambda name: name.startswith("train"))
+
+
+def heading(column: str) -> str:
+    """Write the name of a column of scores."""
+    return column.replace("_", " ").replace("mse", "MSE")
 
 
 def number(value: Any) -> str:
@@ -93,7 +96,7 @@ def markdown(config: Config, result: Result) -> str:
 def scores(config: Config | Written, table: pd.DataFrame) -> list[str]:
     """Write the scores of the network and the baselines."""
     columns = score_columns(table)
-    heads = [name.replace("_", " ").replace("mse", "MSE") for name in columns]
+    heads = [plain(heading(name)) for name in columns]
     rows = []
     for who, row in table.iterrows():
         cells = [plain(who), *(number(row[name]) for name in columns)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, time
 from enum import Enum
@@ -147,6 +151,21 @@ def _optional(field: Any) -> bool:
 def settable(cls: Any) -> dict[str, Any]:
     """Fields of a dataclass that a table can set, by name: not the one that names the class."""
     return {f.name: f for f in fields(cls) if f.init and f.name != NAME}
+
+
+def literal(text: str) -> Any:
+    """Read a value from the command line: as TOML has it, or Python (``.5``, ``True``); or text."""
+    text = text.strip()
+    with suppress(tomllib.TOMLDecodeError, RecursionError):
+        found = tomllib.loads(f"value = {text}")
+        if len(found) == 1:  # else there were more lines than one
+            return found["value"]
+    with warnings.catch_warnings(), suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        warnings.simplefilter("ignore")  # the text need be no good program
+        value = ast.literal_eval(text)
+        if value is None or type(value) in (bool, int, float, list, dict):
+            return NONE if value is None else value
+    return text
 
 
 def plain(value: Any) -> Any:

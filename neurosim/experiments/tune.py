@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -200,11 +201,12 @@ class Tuning:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
+            # The file is opened by its path: in a URL some of a path's characters mean something.
+            opened = {"creator": lambda: sqlite3.connect(path / STUDY, check_same_thread=False)}
             with _stored(path / STUDY):
+                storage = optuna.storages.RDBStorage(f"sqlite:///{STUDY}", opened)
                 study = optuna.create_study(
-                    study_name=self.name,
-                    storage=f"sqlite:///{path / STUDY}",
-                    load_if_exists=True,
+                    study_name=self.name, storage=storage, load_if_exists=True
                 )
         return study
 
@@ -310,7 +312,11 @@ class Tuning:
             f"{best.error:.4g} on average. The test was not looked at.",
         ]
         made = configs.parse(configs.changed(self.given, best.rates), self.name, self.where)
-        return "\n".join(f"# {line}".rstrip() for line in head) + "\n\n" + made.toml()
+        return (
+            "\n".join(f"# {' '.join(line.split())}".rstrip() for line in head)
+            + "\n\n"
+            + made.toml()
+        )
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from neurosim.local.budget import Budget, LearningRule
 from neurosim.local.decorrelation import DecorrelationRule
 from neurosim.local.feedback import check_feedback
 from neurosim.local.neuron import NeuronModel
-from neurosim.local.perturbation import Perturbation, Sizes, options
+from neurosim.local.perturbation import LEAST_NOISE, Perturbation, Sizes, options
 from neurosim.local.projection import ProjectionRule, check_rate
 from neurosim.local.vocabulary import (
     ACTIVITY,
@@ -53,6 +53,7 @@ __all__ = [
     "DECORRELATION",
     "FEEDBACK",
     "FIRST",
+    "LEAST_NOISE",
     "NEURON",
     "REWARD",
     "SECOND",

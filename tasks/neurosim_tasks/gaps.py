@@ -22,7 +22,7 @@ def bridge(table: pd.DataFrame, max_gap: int) -> pd.DataFrame:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row an hour, NaN where a value is missing.
+        A row an hour, NaN where a value is missing; its ``attrs`` as `tables.read` has them.
     max_gap : int
         The longest gap to bridge [hours].
 
@@ -45,10 +45,15 @@ def bridge(table: pd.DataFrame, max_gap: int) -> pd.DataFrame:
         gaps = np.diff(around) - 1
         too_long = np.flatnonzero((gaps > max_gap) | (gaps == len(table)))
         if too_long.size:
-            start = table.index[around[too_long[0]] + 1]
+            first, hours_long = around[too_long[0]] + 1, gaps[too_long[0]]
+            gap = table.index[first : first + hours_long]
+            why = table.attrs.get("unread", {}).get(name, {})
+            said = next(
+                (f": {why[hour]} ({hour:%Y-%m-%d %H:%M})" for hour in gap if hour in why), ""
+            )
             raise TaskError(
-                f"Weather: {name} is missing for {gaps[too_long[0]]} hours from "
-                f"{start:%Y-%m-%d %H:%M}; gaps must be at most max_gap ({max_gap})"
+                f"Weather: {name} is missing for {hours_long} hours from "
+                f"{gap[0]:%Y-%m-%d %H:%M}{said}; gaps must be at most max_gap ({max_gap})"
             )
         full[name] = np.interp(hours, known, table[name].to_numpy()[known])
     return full

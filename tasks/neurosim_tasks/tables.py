@@ -164,7 +164,8 @@ def read(paths: Sequence[Path], station: str | None) -> tuple[pd.DataFrame, Layo
     -------
     pandas.DataFrame
         float64, a column a variable, a row an hour, none left out; what is missing or
-        impossible (see `LIMITS`) is NaN.
+        impossible (see `LIMITS`) is NaN. ``attrs["unread"]`` says of what is there and could
+        not be read why, by column and hour.
     Layout
         What the files were recognised as.
 
@@ -190,6 +191,10 @@ def read(paths: Sequence[Path], station: str | None) -> tuple[pd.DataFrame, Layo
     return _hourly(text, layout), layout
 
 
+MISSING = ("", "*", "M", "VRB", "nan")
+"""What a publisher writes where there is no number."""
+
+
 def numbers(text: pd.Series, low: float, high: float) -> pd.Series:
     """Return the numbers in `text` that lie from `low` to `high`; NaN for the others.
 
@@ -197,11 +202,25 @@ def numbers(text: pd.Series, low: float, high: float) -> pd.Series:
     `high` catch the impossible ones. ``T`` is a trace: zero. ``*`` and ``M`` (missing), ``VRB``
     (wind from everywhere) and blanks are no numbers.
     """
+    values = _values(text)
+    return values.where(values.between(low, high))
+
+
+def _values(text: pd.Series) -> pd.Series:
     import pandas as pd
 
     bare = text.str.strip().str.replace(r"[sV]+$", "", regex=True).replace("T", "0")
-    values = pd.to_numeric(bare, errors="coerce").astype("float64")
-    return values.where(values.between(low, high))
+    return pd.to_numeric(bare, errors="coerce").astype("float64")
+
+
+def _unread(text: pd.Series, low: float, high: float) -> dict[int, str]:
+    """Say by row why a value is left out that is not marked as missing."""
+    values, bare = _values(text), text.str.strip()
+    strange = text.notna() & ~bare.isin(MISSING) & ~values.between(low, high)
+    outside = f"is not in [{low:g}, {high:g}]"
+    pairs = zip(bare[strange], values[strange], strict=True)
+    reasons = (f"{word!r} {'is no number' if value != value else outside}" for word, value in pairs)
+    return dict(zip(text.index[strange], reasons, strict=True))
 
 
 def _read_csv(path: Path, **options: object) -> pd.DataFrame:
@@ -219,7 +238,14 @@ def _recognise(path: Path) -> Layout:
         if header.issuperset(layout.header):
             return layout
     expected = "\n".join(f"  {layout.name}: {', '.join(layout.header)}" for layout in LAYOUTS)
-    raise TaskError(f"Weather: {path} has none of the headers known, which are\n{expected}")
+    near = max(LAYOUTS, key=lambda layout: len(header.intersection(layout.header)))
+    lacks = [column for column in near.header if column not in header]
+    known = "known"
+    if len(lacks) < len(near.header):
+        known += f" (of {near.name} it lacks {', '.join(lacks)})"
+    elif len(header) == 1:
+        known += " (it is one column: commas must part columns, and a point the decimals)"
+    raise TaskError(f"Weather: {path} has none of the headers {known}, which are\n{expected}")
 
 
 def _of_station(text: pd.DataFrame, layout: Layout, station: str | None) -> pd.DataFrame:
@@ -239,6 +265,7 @@ def _of_station(text: pd.DataFrame, layout: Layout, station: str | None) -> pd.D
 def _hourly(text: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     import pandas as pd
 
+    text = text.reset_index(drop=True)  # files put together repeat their row numbers
     try:
         times = layout.read_time(text[layout.time].str.strip())
     except ValueError as error:
@@ -252,14 +279,21 @@ def _hourly(text: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     if layout.report is None:
         if hours.duplicated().any():
             twice = hours[hours.duplicated()].iloc[0]
-            raise TaskError(f"Weather: {layout.name}: two rows for the hour {twice:%Y-%m-%d %H:%M}")
+            raise TaskError(
+                f"Weather: {layout.name}: two rows for the hour {twice:%Y-%m-%d %H:%M}; where "
+                f"daylight saving ends, local time has an hour twice: give standard time"
+            )
         table = table.set_index(pd.DatetimeIndex(hours)).sort_index()
     else:
         special = text[layout.report].str.strip() != "FM-15"
         rank = pd.DataFrame({"hour": hours, "special": special, "far": (times - hours).abs()})
-        # By position: files put together repeat their row numbers.
-        order = rank.reset_index(drop=True).sort_values(["hour", "special", "far"]).index
+        order = rank.sort_values(["hour", "special", "far"]).index
         ranked = table.set_index(pd.DatetimeIndex(hours)).iloc[order]
         # `first` is the first value that is not missing, column by column.
         table = ranked.groupby(level=0).first()
-    return table.asfreq("h").rename_axis("hour")
+    table = table.asfreq("h").rename_axis("hour")
+    table.attrs["unread"] = {
+        name: {hours[row]: why for row, why in _unread(text[name], *LIMITS[kind]).items()}
+        for name, kind in layout.quantities.items()
+    }
+    return table

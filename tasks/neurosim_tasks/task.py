@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim_tasks import regression
-from neurosim_tasks.checks import TaskError, whole
+from neurosim_tasks.checks import TaskError, refuse, whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float32]
 Pair = tuple[Array, Array]
+
+MEAN, RIDGE, LAGS = "mean", "ridge", "ridge on lags"  # baselines that every task has
 
 
 class Task(ABC):
@@ -50,7 +52,11 @@ class Task(ABC):
         """Return the inputs and targets to be judged by; always the same, never in `train`."""
 
     def guesses(self, inputs: Array) -> dict[str, Array]:
-        """Return, by name, answers to `inputs` that nothing has to be learnt for."""
+        """Return, by name, answers to `inputs` that nothing has to be learnt for.
+
+        Each is finite and has the shape of the targets; no name is one that `baselines` has of
+        its own.
+        """
         return {}
 
     @property
@@ -135,21 +141,22 @@ class Task(ABC):
         Raises
         ------
         TaskError
-            If `lags` is not a whole number of at least 1.
+            If `lags` is not a whole number of at least 1, or `guesses` gives what it must not.
         """
         import pandas as pd
 
         lags = whole(self, "lags", lags, at_least=1)
-        (train, train_targets), (test, test_targets) = self.train(), self.test()
+        pairs = (self.train(), self.test())
+        (train, train_targets), (test, test_targets) = (tuple(map(np.asarray, p)) for p in pairs)
         now, past = regression.fit(train, train_targets), (lags, self.lag_padding)
         before = regression.fit(regression.lagged(train, *past), train_targets)
 
         def errors(inputs: Array, targets: Array) -> dict[str, float]:
             answers = {
-                "mean": np.broadcast_to(train_targets.mean((0, 1), np.float64), targets.shape),
-                **self.guesses(inputs),
-                "ridge": now(inputs),
-                "ridge on lags": before(regression.lagged(inputs, *past)),
+                MEAN: np.broadcast_to(train_targets.mean((0, 1), np.float64), targets.shape),
+                **self._checked(self.guesses(inputs), targets),
+                RIDGE: now(inputs),
+                LAGS: before(regression.lagged(inputs, *past)),
             }
             return {name: self.score(answer, targets)["mse"] for name, answer in answers.items()}
 
@@ -158,6 +165,21 @@ class Task(ABC):
             "test_mse": errors(test, test_targets),
         }
         return pd.DataFrame(columns).rename_axis("baseline")
+
+    def _checked(self, guesses: dict[str, Array], targets: Array) -> dict[str, Array]:
+        """Refuse guesses that cannot be judged, or would take the place of a baseline."""
+        for name, answer in guesses.items():
+            if not isinstance(name, str) or name in (MEAN, RIDGE, LAGS):
+                allowed = f"text, and none of {MEAN}, {RIDGE}, {LAGS}, which every task has"
+                raise refuse(self, "the name of a guess", name, allowed)
+            array = np.ma.filled(np.ma.asanyarray(answer).astype(np.float64), np.nan)
+            if array.shape != targets.shape:
+                allowed = f"{targets.shape}, that of the targets"
+                raise refuse(self, f"the shape of guess {name!r}", array.shape, allowed)
+            if not np.isfinite(array).all():
+                where = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
+                raise refuse(self, f"guess {name!r}{where}", float(array[tuple(where)]), "finite")
+        return guesses
 
 
 def freeze(inputs: NDArray[np.floating], targets: NDArray[np.floating]) -> Pair:

@@ -11,7 +11,7 @@ import tomli_w
 import neurosim as ns
 from neurosim.experiments import load, registry
 from neurosim.experiments import reproduce as figures
-from neurosim.experiments.config import parse
+from neurosim.experiments.config import override, parse
 
 ALL = sorted(registry.configs())
 
@@ -176,6 +176,23 @@ def test_values_are_toml_or_text(tiny):
     assert tiny("task.direction=past").task.direction == "past"
     assert tiny('task.direction="past"').task.direction == "past"
     assert tiny("rule.noise_std=1e-2").rule.noise_std == 1e-2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((".001", 0.001), ("1.", 1.0), ("+.5", 0.5), ("-1.e2", -100.0), ("1_000", 1000)),
+        *(("+1", 1), ("True", True), ("False", False), ("true", True), ("None", "none")),
+        *(("[.5, 1.]", [0.5, 1.0]), ("{'A': .1}", {"A": 0.1}), ("{A = 1}", {"A": 1})),
+        # All else is text, also if it is a number in another language.
+        *((text, text) for text in ("007", "1,5", "0,001", "(1, 2)", "{1}", "b'1'", "...", "5in")),
+        *((text, text) for text in ("1j", "a.b", "1\nb = 2", "TRUE", "yes", "٣.٥", "", "$HOME")),
+    ],
+)
+def test_values_are_numbers_as_python_reads_them_too(text, value):
+    read = override(f"a.b={text}")
+    assert read == ("a.b", value)
+    assert type(read[1]) is type(value)
 
 
 def test_the_hash_is_of_what_is_learned_not_for_how_long(tiny):

@@ -85,6 +85,40 @@ def test_one_output_is_drawn_as_lines_in_its_unit():
     np.testing.assert_array_equal(target.get_ydata(), task.targets[:, 0, 0] * 100)
 
 
+def test_names_mean_nothing_to_a_figure(tmp_path):
+    names = ["$a$", "_b", r"\frac{", "$x", "a|b", "[p]", "^2_3$"]
+    drawn = figures.learning_curve(HISTORY, pd.Series(np.geomspace(0.3, 1, 7), names))
+    figures.save(drawn, tmp_path / "curve.png")
+    task = Line()
+    task.target_names = ("$x_{",)
+    figures.save(figures.predictions(task, task.targets, task.targets), tmp_path / "lines.png")
+
+
+def test_a_task_need_not_name_its_targets():
+    class Unnamed:
+        test = Line().test
+
+    targets = Unnamed.test()[1]
+    drawn = figures.predictions(Unnamed(), targets, targets)
+    assert drawn.axes[0].get_ylabel() == "output"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_single_step_is_drawn(tmp_path):
+    task = Line()
+    task.targets = task.targets[:1]
+    figures.save(figures.predictions(task, task.targets, task.targets), tmp_path / "lines.png")
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_baseline_without_an_error_is_not_drawn(narrow, tmp_path):
+    errors = pd.Series({"blown": np.nan, "mean": 1.0, "up": np.inf})
+    drawn = figures.learning_curve(HISTORY, errors, narrow)
+    figures.save(drawn, tmp_path / "curve.png")
+    assert len(drawn.axes[0].lines) == 2 + 1
+    assert len(drawn.axes[0].texts) == 1
+
+
 def test_several_outputs_are_drawn_as_images():
     task = Line(outputs=4)
     drawn = figures.predictions(task, task.targets, task.targets)

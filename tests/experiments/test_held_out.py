@@ -103,7 +103,8 @@ def test_the_test_is_not_looked_at():
 
 def test_a_config_shows_the_task_itself_unless_asked(tiny):
     config = tiny()
-    assert config.shown is config.task
+    assert same(config.shown.test(), config.task.test())
+    assert not isinstance(config.shown, HeldOut)
     assert isinstance(tiny("training.held_out=0.2").shown, HeldOut)
 
 

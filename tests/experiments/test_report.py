@@ -932,6 +932,11 @@ def test_the_verdict_of_a_sweep_names_what_is_better(swept):
     better = [n.removeprefix("baseline.") for n, error in means.items() if error <= best.iloc[0]]
     assert better
     assert said.endswith(f"with nothing learned step by step: {', '.join(better)}.")
+    chosen = page.of("", "p")[2]
+    groups = frame.groupby(["rule.name", RATE]).ngroups
+    assert chosen == (
+        f"It was chosen among {groups} groups by the test itself: its error is a flattering one."
+    )
 
 
 def test_runs_that_diverged_are_listed_with_the_reason(swept):

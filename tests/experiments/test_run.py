@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import platform
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -12,12 +14,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
+from own_tasks import NAME, SCORE
 
 import neurosim as ns
 from neurosim import checkpoint
 from neurosim.experiments import Experiment, load
+from neurosim.experiments.baselines import DELTA, RIDGE
 from neurosim.experiments.folder import Folder
+from neurosim.experiments.sweep import compare, results
 
+OWN = "own_tasks:Odd"
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 FILES = {
     ".lock",
@@ -300,6 +307,73 @@ def test_a_plain_rule_of_ones_own_runs_and_resumes(tiny, tmp_path, monkeypatch):
     Experiment(tiny(*options, "training.epochs=2"), out).run(resume=True, progress=False)
     assert "Plain: does not say" in (out / "summary.md").read_text()
     assert len(pd.read_parquet(out / "history.parquet")) == 3
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A function that writes a config of a task of one's own."""
+
+    def make(**task):
+        table = "".join(f"{name} = {value!r}\n" for name, value in task.items())
+        path = tmp_path / "odd.toml"
+        path.write_text(re.sub(r"(?s)\[task\].*?\n\n", f"[task]\nname = {OWN!r}\n{table}\n", TINY))
+        return load(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ({"kind": "NaN"}, r"Odd\.baselines\(\): test_mse of '.*' = nan must be a finite number"),
+        (
+            {"kind": "a row"},
+            r"Odd\.baselines\(\): baseline = 'network, after training' must be a n",
+        ),
+        ({"steps": 0}, r"Odd\.train\(0\): inputs has shape \(0, 2, 1\)"),
+    ],
+    ids=str,
+)
+def test_what_a_task_cannot_mean_is_refused_before_there_is_a_folder(odd, tmp_path, task, says):
+    with pytest.raises(ns.InputError, match=says):
+        Experiment(odd(**task), tmp_path / "run").run(progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_task_that_gives_no_error_is_refused_before_the_first_epoch(odd, tmp_path):
+    with pytest.raises(ns.InputError, match=r"Odd\.score\(\): what it returns = .* 'mse' among"):
+        Experiment(odd(kind="no mse"), tmp_path / "run").run(progress=False)
+    assert not (tmp_path / "run" / "checkpoint.npz").exists()
+
+
+@pytest.mark.parametrize("task", [{"kind": "lists"}, {"steps": 1}, {"steps": 3}], ids=str)
+def test_tasks_with_few_steps_and_with_lists_come_to_a_result(odd, tmp_path, task):
+    config = odd(**task)
+    table = Experiment(config, tmp_path / "run").run(progress=False).table
+    assert list(table.index)[2:] == [NAME, RIDGE, DELTA]
+    assert table["test_mse"].notna().all()
+    result = json.loads((tmp_path / "run" / "result.json").read_text(), parse_constant=pytest.fail)
+    assert result["table"][NAME] == {"train_mse": 0.5, "test_mse": 0.5}
+    assert "test_recall" not in result["last_epoch"]
+    assert Experiment(config, tmp_path / "run").run(progress=False).table.equals(table)
+
+
+def test_names_of_ones_own_are_shown_as_they_are(odd, tmp_path, neurosim):
+    odd()
+    out = tmp_path / "run"
+    code, said, err = neurosim("run", tmp_path / "odd.toml", "--out", out)
+    assert (code, err) == (0, "")
+    assert said.count(NAME) == 2, "a row, and the verdict"
+    assert f"test {SCORE}" in said
+    pages = [MarkdownIt("commonmark").enable("table").render((out / "summary.md").read_text())]
+    assert neurosim("report", out)[0] == 0
+    pages.append((out / "report.html").read_text())
+    for page in pages:
+        cells = [html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", page)]
+        assert NAME in cells
+        assert f"test {SCORE}" in cells
+    row = results.row_of(Folder(out))
+    assert compare.varied(results.table([row, {**row, f"test_{SCORE}": 7.0}])) == []
 
 
 def test_the_folder_is_named_after_config_and_hash(tiny):

@@ -793,7 +793,7 @@ def test_the_command_says_what_came_to_nothing(own, neurosim, tmp_path):
     code, said, err = neurosim(
         "sweep", TINY, *options_, "--over", f"{RATE}=1e9,1e10", "--out", tmp_path
     )
-    assert code == 0
+    assert code == 1, "no run came to a result"
     assert "Traceback" not in err
     lines = err.splitlines()
     assert [line.partition(" Simulator")[0] for line in lines] == [
@@ -801,6 +801,20 @@ def test_the_command_says_what_came_to_nothing(own, neurosim, tmp_path):
         "diverged: learning_rate 10000000000.0:",
     ]
     assert "0     1" in said
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"), [((1, UNLUCKY), 1), ((UNLUCKY,), 1), ((1,), 0)], ids=str
+)
+def test_the_exit_code_says_whether_runs_failed(own, neurosim, tmp_path, seeds, expected):
+    overrides = ("training.epochs=1", measured("fails"))
+    found = many(*overrides, seeds=list(seeds))
+    done_here([run for run in found if run.config.training.seed != UNLUCKY], tmp_path)
+    listed = "".join(f"{seed}," for seed in seeds)  # one number alone is how many
+    said = ["--seeds", listed, "--jobs", 1, "--out", tmp_path]
+    code, _, err = neurosim("sweep", TINY, *options(*overrides), *said)
+    assert code == expected
+    assert ("failed: seed 13: RuntimeError: out of luck" in err) == (UNLUCKY in seeds)
 
 
 def test_folders_are_named_after_config_and_runs(neurosim, tmp_path, monkeypatch):

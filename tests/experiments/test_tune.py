@@ -283,6 +283,14 @@ def test_one_process_searches_at_a_time(straight, tmp_path):
     tuning().search(BUDGET, folder, Nobody())
 
 
+@pytest.mark.parametrize("name", ["s?x", "a#b", "50%20", "{x}", "a&b=c", "q'u\"o", "s@h:1"])
+def test_what_a_folder_is_called_means_nothing_to_a_database(straight, runs_only, tmp_path, name):
+    folder = runs_only.rename(tmp_path / name)
+    assert tuning().search(BUDGET, folder, Nobody()) == straight[1]
+    assert (folder / "study.db").is_file()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_where_all_blow_up_there_is_no_best(workers, tmp_path):
     search = tuning(ranges={RATE: (1e8, 1e9)})
     with pytest.raises(

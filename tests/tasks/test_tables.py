@@ -95,7 +95,7 @@ def test_rows_out_of_order_are_put_in_order_and_lost_hours_are_missing(write_wth
 def test_two_rows_for_an_hour_are_refused(write_wth):
     frame = wth_frame(hours=30)
     frame.loc[12, "date"] = frame.loc[11, "date"]
-    with refuses("WTH: two rows for the hour 2010-01-01 11:00"):
+    with refuses("WTH: two rows for the hour 2010-01-01 11:00; where daylight saving ends"):
         read([write_wth(frame)], None)
 
 
@@ -228,9 +228,16 @@ def test_an_unknown_header_is_refused_with_those_known(tmp_path):
         assert f"{layout.name}: {', '.join(layout.header)}" in str(error.value)
 
 
-def test_a_missing_column_makes_a_header_unknown(write_wth):
-    with refuses("has none of the headers known"):
+def test_a_missing_column_makes_a_header_unknown_and_is_named(write_wth):
+    with refuses("has none of the headers known (of WTH it lacks WetBulbFarenheit)"):
         read([write_wth(wth_frame(hours=9).drop(columns="WetBulbFarenheit"))], None)
+
+
+def test_a_header_without_commas_is_said_to_be_one_column(write_wth):
+    path = write_wth(wth_frame(hours=9))
+    path.write_text(path.read_text().replace(".", ",").replace(",", ";"))
+    with refuses("has none of the headers known (it is one column: commas must part columns"):
+        read([path], None)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01\x80", b'a,"b\n1,2'])

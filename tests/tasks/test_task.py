@@ -5,6 +5,7 @@ import pickle
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neurosim_tasks import Copying, MackeyGlass, Task, TaskError, Weather
@@ -121,6 +122,56 @@ def test_baselines_learn_nothing_from_the_test(task, monkeypatch):
 def test_ridge_on_one_lag_is_ridge(task):
     table = task.baselines(lags=1)
     np.testing.assert_allclose(table.loc["ridge on lags"], table.loc["ridge"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(Task):
+    guess: dict = dataclasses.field(default_factory=dict)
+    plain: bool = False
+    input_names = target_names = ("x",)
+
+    def train(self, epoch=0):
+        inputs = np.random.default_rng(epoch).normal(size=(9, 2, 1))
+        pair = inputs, inputs / 2
+        return tuple(array.tolist() for array in pair) if self.plain else pair
+
+    def test(self):
+        return self.train(99)
+
+    def guesses(self, inputs):
+        return {name: make(inputs) for name, make in self.guess.items()}
+
+
+FIRST = np.arange(18).reshape(9, 2, 1) < 2
+GUESSES = {
+    "NaN": ({"last": lambda u: np.where(FIRST, np.nan, u)}, "guess 'last'[0, 0, 0] = nan must be "),
+    "inf": ({"last": lambda u: u / 0 * np.inf}, "guess 'last'[0, 0, 0] = "),
+    "masked": (
+        {"last": lambda u: np.ma.masked_array(u, FIRST)},
+        "guess 'last'[0, 0, 0] = nan must",
+    ),
+    "a row": (
+        {"ridge": lambda u: u},
+        "the name of a guess = 'ridge' must be text, and none of mean",
+    ),
+    "no name": ({3: lambda u: u}, "the name of a guess = 3 must be text"),
+    "a step less": (
+        {"last": lambda u: u[1:]},
+        "the shape of guess 'last' = (8, 2, 1) must be (9, ",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("guess", "said"), GUESSES.values(), ids=GUESSES)
+def test_a_guess_that_cannot_be_judged_is_refused(guess, said):
+    with pytest.raises(TaskError, match=re.escape(f"Own: {said}")):
+        Own(guess).baselines()
+
+
+def test_lists_have_the_same_baselines():
+    guess = {"last": lambda u: u}
+    pd.testing.assert_frame_equal(Own(guess, plain=True).baselines(), Own(guess).baselines())
 
 
 @pytest.mark.parametrize("lags", [0, -1, True, 2.0, "3", np.nan])

@@ -191,6 +191,28 @@ def test_missing_values_are_bridged(write_wth):
         Weather(path=write_wth(holes), max_gap=11).train()
 
 
+@pytest.mark.parametrize(
+    ("column", "written", "said"),
+    [
+        ("DryBulbFarenheit", "{:g}F", "F' is no number"),
+        ("WindSpeed", "{:.0f},0", ",0' is no number"),
+        ("DryBulbFarenheit", "-9999", "'-9999' is not in [-130, 140]"),
+        ("StationPressure", "101325", "'101325' is not in [14, 32.1]"),
+    ],
+)
+@pytest.mark.parametrize("first", [0, 48])
+def test_what_stands_where_a_number_should_is_said(write_wth, column, written, said, first):
+    frame = wth_frame().astype({column: object})
+    frame.loc[first:, column] = [written.format(value) for value in frame.loc[first:, column]]
+    with pytest.raises(TaskError) as error:
+        Weather(path=write_wth(frame)).train()
+    start = f"{pd.Timestamp('2010-01-01') + pd.Timedelta(hours=first):%Y-%m-%d %H:%M}"
+    assert str(error.value).startswith(
+        f"Weather: {column} is missing for {1416 - first} hours from"
+    )
+    assert f"{said} ({start})" in str(error.value)
+
+
 @pytest.mark.parametrize("bad", ["inf", "-inf", "nan", "1e999", "abc", "1048"])
 def test_no_value_that_is_none_survives(write_wth, bad):
     frame = wth_frame().astype({"WindSpeed": object})

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from neurosim.engines import find
 from neurosim.errors import CheckpointError, DeviceError, InputError
+from neurosim.experiments.baselines import AFTER, BEFORE
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest
 from neurosim.experiments.run import pace
-from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.experiments.written import Written
 from neurosim.simulator import Simulator
 from neurosim.training import COUNTS, History

@@ -114,13 +114,20 @@ def _verdict(groups: Mapping[str, pd.DataFrame]) -> list[str]:
     if scores.empty:
         return ["No run came to a result."]
     said = f"Lowest mean test error: **{plain(name)}**, {_spread(scores)}."
-    if baselines.empty:
-        return [f"{said} No baselines were computed, so nothing is said about how good this is."]
     lower = [str(who) for who, error in baselines.items() if error <= scores.mean()]
-    if lower:
+    if baselines.empty:
+        said += " No baselines were computed, so nothing is said about how good this is."
+    elif lower:
         better = plain(", ".join(lower))
-        return [f"{said} As good or better, with nothing learned step by step: {better}."]
-    return [f"{said} Better than every baseline; the nearest is {plain(baselines.index[0])}."]
+        said += f" As good or better, with nothing learned step by step: {better}."
+    else:
+        said += f" Better than every baseline; the nearest is {plain(baselines.index[0])}."
+    if len(groups) > 1:
+        held_out = bool((best["training.held_out"] > 0).all())
+        by = "data that were held out of training" if held_out else "the test itself"
+        chosen = f"It was chosen among {len(groups)} groups by {by}: its error is a flattering one."
+        return [said, "", chosen]
+    return [said]
 
 
 def _finished(of: pd.DataFrame, column: str = "test_mse") -> pd.Series:
@@ -239,7 +246,7 @@ def _settings(frame: pd.DataFrame) -> list[str]:
             some = "" if name in everywhere else " (of those that have it)"
             given = ", ".join(map(code, values[name][:LINES]))
             more = " ..." * (len(values[name]) > LINES)
-            lines.append(f"- {name}{some}: {given}{more}")
+            lines.append(f"- {plain(name)}{some}: {given}{more}")
     return lines
 
 

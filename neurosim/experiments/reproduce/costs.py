@@ -174,7 +174,7 @@ def draw(plan: Reproduction, frame: pd.DataFrame) -> Figure:
         ax.set(xscale="log", yscale="log", xlabel="steps T")
         panels.letter(ax, words)
     lower[0].legend(fontsize=8)
-    figure.suptitle(plan.title, fontsize=10)
+    figure.suptitle(figures.as_it_is(plan.title), fontsize=10)
     return figure
 
 

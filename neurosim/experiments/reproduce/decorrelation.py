@@ -56,7 +56,7 @@ def draw(data: Data) -> Figure:
         panels.letter(ax, words)
     left.legend(fontsize=8)
     panels.lines(loss, data.baselines, ("persistence", "ridge"))
-    figure.suptitle(data.plan.title, fontsize=10)
+    figure.suptitle(figures.as_it_is(data.plan.title), fontsize=10)
     return figure
 
 

@@ -39,7 +39,7 @@ def draw(data: Data) -> Figure:
     panels.letter(right, "   test, and baselines (dashed)")
     panels.lines(right, data.baselines)
     right.set_ylabel("")
-    figure.suptitle(data.plan.title, fontsize=10)
+    figure.suptitle(figures.as_it_is(data.plan.title), fontsize=10)
     return figure
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurosim.experiments import environment, summary
+from neurosim.experiments import environment, markdown, summary
 from neurosim.experiments.reproduce.claims import DIFFERS, HOLDS, UNCLEAR, Finding, Scores
 from neurosim.experiments.reproduce.data import METHOD, Data, spread
 from neurosim.experiments.reproduce.spec import Reproduction
@@ -39,7 +39,7 @@ def scores(data: Data) -> dict[str, Scores]:
     return found
 
 
-def markdown(
+def page(
     plan: Reproduction, findings: Sequence[Finding], numbers: Sequence[str], more: Sequence[str]
 ) -> str:
     """Write the page.
@@ -99,7 +99,7 @@ def _caution(plan: Reproduction) -> list[str]:
     words = []
     if plan.changes:
         said = ", ".join(f"{key} = {value}" for key, value in plan.changes.items())
-        words.append(f"Settings were changed for this run: {said}.")
+        words.append(f"Settings were changed for this run: {markdown.plain(said)}.")
     if len(plan.seeds) < 3:
         words.append(f"{len(plan.seeds)} seed{'s' * (len(plan.seeds) > 1)}: too few to say much.")
     if not words:
@@ -127,16 +127,14 @@ def table(data: Data) -> list[str]:
         mean = spread(of["test_mse"])[0]
         rows.append((math.inf if math.isnan(mean) else mean, cells))
     for name, of in data.baselines.groupby(METHOD):
-        cells = [str(name), _cell(of["test_mse"]), *[""] * (len(head) - 2)]
+        cells = [markdown.plain(name), _cell(of["test_mse"]), *[""] * (len(head) - 2)]
         rows.append((of["test_mse"].mean(), cells))
     lines = [
         "Means over the last tenth of the epochs, then over seeds (least to greatest); the lowest "
         "test error first. Plain: baselines, which nothing is trained for step by step.",
         "",
-        f"| {' | '.join(head)} |",
-        "|---" + "|---:" * (len(head) - 1) + "|",
+        *markdown.table(head, [cells for _, cells in sorted(rows, key=lambda row: row[0])]),
     ]
-    lines += [f"| {' | '.join(cells)} |" for _, cells in sorted(rows, key=lambda row: row[0])]
     return [*_beside(rows), *lines]
 
 
@@ -153,7 +151,8 @@ def _beside(rows: Sequence[tuple[float, list[str]]]) -> list[str]:
     better = sorted((error, name) for name, error in named.items() if error <= own[best])
     said = ", ".join(f"{name} {error:.3g}" for error, name in better if name != best)
     return [
-        f"The best of the paper's perturbation rules is {best}: test MSE {own[best]:.3g}. "
+        f"Of the paper's perturbation rules {best} has the lowest test MSE, {own[best]:.3g}, which "
+        f"flatters it a little: the test chose it. "
         + (f"As good or better: {said}." if said else "Nothing here is better."),
         "",
     ]
@@ -175,10 +174,11 @@ def settings(plan: Reproduction) -> list[str]:
     """What was run: the command, what all methods share, and each one's own."""
     command = f"neurosim reproduce {plan.name} --scale {plan.scale} --seeds {len(plan.seeds)}"
     command += "".join(f" --set {key}={value}" for key, value in plan.changes.items())
-    lines = [f"`{command}`; seeds {', '.join(map(str, plan.seeds))}: of weights, noise and data."]
+    seeds = ", ".join(map(str, plan.seeds))
+    lines = [f"{markdown.code(command)}; seeds {seeds}: of weights, noise and data."]
     source = next((s for run in plan.runs if (s := getattr(run.config.task, "source", None))), None)
     if source:
-        lines.append(f"Data: {source}.")
+        lines.append(f"Data: {markdown.plain(source)}.")
     first: dict[str, Run] = {}
     for run in plan.runs:
         first.setdefault(run.setting[METHOD], run)
@@ -190,7 +190,7 @@ def settings(plan: Reproduction) -> list[str]:
         varied = {k for run in plan.runs if run.setting[METHOD] == name for k in run.setting}
         own = {key: "varied" if key in varied else value for key, value in own.items()}
         said = ", ".join(f"{key} = {value}" for key, value in own.items() if _told(key))
-        lines.append(f"- {name}: {said or 'nothing of its own'}")
+        lines.append(f"- {name}: {markdown.plain(said) or 'nothing of its own'}")
     return lines
 
 
@@ -207,4 +207,4 @@ def _told(key: str) -> bool:
 
 def _toml(flat: Mapping[str, Any]) -> list[str]:
     told = {key: value for key, value in flat.items() if _told(key)}
-    return ["```", *(f"{key} = {value}" for key, value in told.items()), "```"]
+    return markdown.block("\n".join(f"{key} = {value}" for key, value in told.items()))

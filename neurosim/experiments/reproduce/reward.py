@@ -52,7 +52,7 @@ def draw(data: Data) -> Figure:
         panels.letter(ax, f"c  recall, σ = {noise:g}")
     axes[0].set_ylabel("recall on the test (chance dashed)")
     axes[0].legend(fontsize=8)
-    figure.suptitle(data.plan.title, fontsize=10)
+    figure.suptitle(figures.as_it_is(data.plan.title), fontsize=10)
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,7 @@ from neurosim.experiments.reproduce.claims import Finding
 from neurosim.experiments.reproduce.data import gather
 from neurosim.experiments.reproduce.spec import Reproduction
 from neurosim.experiments.sweep.board import Board
-from neurosim.experiments.sweep.sweep import Sweep, Workers
+from neurosim.experiments.sweep.sweep import Outcome, Sweep, Workers
 from neurosim.files import place, whole
 
 SUMMARY, TABLE, FIGURE, REPORT = "summary.md", "table.parquet", "figure", "report.md"
@@ -41,12 +41,15 @@ class Report:
     findings : list of Finding
     text : str
         The summary.
+    outcomes : list of Outcome
+        Of the runs; of costs, which are measured otherwise, none.
     """
 
     plan: Reproduction
     folder: Path
     findings: list[Finding]
     text: str
+    outcomes: list[Outcome] = field(default_factory=list)
 
 
 def reproduce(
@@ -78,7 +81,8 @@ def reproduce(
         return _costs(plan, folder, None if board is None else board.counted)
     sweep = Sweep(plan.runs, out)
     watchers = (None, None) if board is None else (board.seen, board.reached)
-    data = gather(plan, sweep.run(workers, *watchers), sweep.pool)
+    outcomes = sweep.run(workers, *watchers)
+    data = gather(plan, outcomes, sweep.pool)
     kinds = {
         "learning": (learning.draw, lambda _: []),
         "scaling": (scaling.draw, scaling.tell),
@@ -90,16 +94,16 @@ def reproduce(
     numbers = report.table(data) if plan.file.panels == "learning" else tell(data)
     if plan.file.panels == "reward":
         numbers = [*report.table(data.without_varied()), "", *numbers]
-    text = report.markdown(plan, findings, numbers, report.settings(plan))
+    text = report.page(plan, findings, numbers, report.settings(plan))
     _write(folder, data.tidy(), text)
     panels.save(draw(data), folder, FIGURE)
-    return Report(plan, folder, findings, text)
+    return Report(plan, folder, findings, text, outcomes)
 
 
 def _costs(plan: Reproduction, folder: Path, measured: Callable[[int, int], None] | None) -> Report:
     frame = costs.measure(plan, folder, measured)
     findings = claims.judge(plan.file.claim, costs.scores(frame))
-    text = report.markdown(plan, findings, costs.tell(frame), report.settings(plan))
+    text = report.page(plan, findings, costs.tell(frame), report.settings(plan))
     _write(folder, frame, text)
     panels.save(costs.draw(plan, frame), folder, FIGURE)
     return Report(plan, folder, findings, text)

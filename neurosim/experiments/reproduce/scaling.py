@@ -33,7 +33,7 @@ def draw(data: Data) -> Figure:
             panels.lines(ax, data.baselines, ("persistence", "ridge"))
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=8)
     figure.suptitle(
-        f"{data.plan.title}\n"
+        f"{figures.as_it_is(data.plan.title)}\n"
         "full: every seed stable; empty: some not, mean of the others; absent: none",
         fontsize=10,
     )

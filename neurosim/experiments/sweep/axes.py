@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import InputError, is_count, is_number, nearest
+from neurosim.experiments.tables import literal
 
 SEEDS = "seeds"
 BLOCKS = ("product", "zip", SEEDS)
@@ -224,7 +224,7 @@ def option(text: str) -> Axis:
     call = _CALL.fullmatch(right)
     given: Any
     if call:
-        numbers = [_value(part) for part in call[2].split(",")]
+        numbers = [literal(part) for part in call[2].split(",")]
         if len(numbers) != 3:
             raise InputError(f"--over {text}: {call[1]}(low, high, points) takes three numbers")
         given = {call[1]: numbers[:2], "points": numbers[2]}
@@ -237,17 +237,8 @@ def option(text: str) -> Axis:
 
 
 def _list(text: str) -> list[Any]:
-    try:
-        return list(tomllib.loads(f"v = [{text}]")["v"])
-    except tomllib.TOMLDecodeError:
-        return [_value(part) for part in text.split(",")]
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"v = {text.strip()}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text.strip()
+    found = literal(f"[{text}]")
+    return found if isinstance(found, list) else list(map(literal, text.split(",")))
 
 
 def seeds_option(text: str) -> tuple[int, ...]:
@@ -258,7 +249,7 @@ def seeds_option(text: str) -> tuple[int, ...]:
     InputError
         If it is neither.
     """
-    parts = [_value(part) for part in text.split(",") if part.strip()]
+    parts = [literal(part) for part in text.split(",") if part.strip()]
     given = parts[0] if len(parts) == 1 and "," not in text else parts
     try:
         found = _seeds(given)

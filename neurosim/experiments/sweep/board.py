@@ -29,8 +29,11 @@ class Board:
         self._runs = runs
         self._reached: dict[str, int] = {}
         console = screen.console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), Remaining())
-        said = TextColumn("{task.fields[said]}")
+        # A bar does not ask its console whether brackets in a name are markup.
+        heading, said = (
+            TextColumn(form, markup=False) for form in ("{task.description}", "{task.fields[said]}")
+        )
+        columns = (heading, BarColumn(), Remaining())
         self._bar = Progress(
             *columns, said, console=console, transient=True, disable=not console.is_terminal
         )
@@ -65,7 +68,7 @@ class Board:
     def _said(self) -> str:
         said = [f"{self.over}/{self._runs} runs"]
         if self.best is not None:
-            said.append(f"best test MSE {self.best.test_mse:.4g} ({self.best.run.words})")
+            said.append(f"lowest test MSE {self.best.test_mse:.4g} ({self.best.run.words})")
         if self.failed:
             said.append(f"{self.failed} without result")
         return "; ".join(said)

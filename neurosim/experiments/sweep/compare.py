@@ -149,6 +149,7 @@ def compare(frame: pd.DataFrame, by: Sequence[str] = (), metric: str = "test_mse
     InputError
         For columns that are not there.
     """
+    by = list(by)
     if metric not in frame:
         raise InputError(f"metric {metric!r} is not in the table; {nearest(metric, frame.columns)}")
     if not pd.api.types.is_numeric_dtype(frame[metric]):
@@ -156,7 +157,7 @@ def compare(frame: pd.DataFrame, by: Sequence[str] = (), metric: str = "test_mse
     for name in by:
         if name not in frame:
             raise InputError(f"field {name!r} is not in the table; {nearest(name, frame.columns)}")
-    keys = list(by) or varied(frame)
+    keys = by or varied(frame)
     scored = frame.assign(**{metric: frame[metric].where(frame["status"] == "finished")})
     whole: list[tuple[Any, pd.DataFrame]] = [((), scored)]
     groups: Any = scored.groupby(keys, dropna=False, sort=False) if keys else whole

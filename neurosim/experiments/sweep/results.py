@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from neurosim.errors import CheckpointError, InputError
+from neurosim.experiments.baselines import AFTER, BEFORE
+from neurosim.experiments.config import TABLES
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.parquet import read_columns
-from neurosim.experiments.summary import AFTER, BEFORE
 from neurosim.experiments.written import Written
 from neurosim.files import lock, place, whole
 
@@ -24,6 +25,7 @@ TABLE = "results.parquet"
 LOCK = ".results.lock"
 WAIT = 600.0  # for another process to finish the table [s]
 
+SCORES = ("test_", "train_", "untrained_", "baseline.")  # how their columns begin
 COSTS = ("seconds", "seconds_per_step")
 HEADS = ("run", "status", "reason", "epochs_done")
 
@@ -201,23 +203,21 @@ def _costs(folder: Folder) -> dict[str, Any]:
 
 
 def is_field(name: str) -> bool:
-    """Whether a column is a field of the config."""
-    return "." in name and not name.startswith("baseline.")
+    """Whether a column is a field of the config; a score's name may have a dot as well."""
+    return "." in name and not name.startswith(SCORES)
 
 
 def _place(name: str) -> tuple[int, str]:
     """The run's own tables first, then what it trained."""
-    order = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
     above = name.partition(".")[0]
-    return (order.index(above) if above in order else len(order), name)
+    return (TABLES.index(above) if above in TABLES else len(TABLES), name)
 
 
 def _rank(name: str) -> tuple[int, str]:
     first = ("test_mse", "train_mse")
-    kinds = ("test_", "train_", "untrained_", "baseline.")
     if name in first:
         return first.index(name) - len(first), name
-    return next((k for k, kind in enumerate(kinds) if name.startswith(kind)), len(kinds)), name
+    return next((k for k, kind in enumerate(SCORES) if name.startswith(kind)), len(SCORES)), name
 
 
 def _one_type(column: pd.Series) -> pd.Series:
