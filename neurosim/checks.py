@@ -11,9 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim.bptt import BPTT
-from neurosim.errors import InputError, is_count, require
+from neurosim.errors import (
+    InputError,
+    require,
+    require_count,
+    require_flag,
+    require_memory,
+    require_one_of,
+    shown,
+)
 from neurosim.local import DECORRELATION, ProjectionRule, arguments, options, scalar
 from neurosim.network import Network
+
+THREADS = 1025  # fewer than so many: each is one of the system's, with memory of its own
 
 
 def matching(
@@ -32,9 +42,17 @@ def matching(
 
 
 def check_threads(threads: Any) -> None:
-    """Refuse a number of threads that is none."""
-    fine = is_count(threads) and threads >= 1
-    require(fine, "Simulator", "threads", threads, "a whole number >= 1")
+    """Refuse a number of threads that is none, or more than help any machine."""
+    require_count("Simulator", "threads", threads, 1, THREADS)
+
+
+def check_learn(learn: Any, rule: Any, decorrelation: Any) -> None:
+    """Refuse to learn by nothing."""
+    require_flag("Simulator", "learn", learn)
+    if learn and rule is None and decorrelation is None:
+        raise InputError(
+            "Simulator: learn = True needs a rule or a decorrelation; neither was given"
+        )
 
 
 def check_rule(rule: Any) -> None:
@@ -44,7 +62,7 @@ def check_rule(rule: Any) -> None:
     owner = type(rule).__name__
     if isinstance(rule, type) or scalar(type(rule), "synapse") is None:
         raise InputError(
-            f"Simulator: rule = {rule!r} must be an instance of a rule, with a function "
+            f"Simulator: rule = {shown(rule)} must be an instance of a rule, with a function "
             f"synapse(): for example ANP(learning_rate=1e-4)"
         )
     for place, known in ProjectionRule.knows.items():
@@ -54,7 +72,7 @@ def check_rule(rule: Any) -> None:
     _refuse_crooked_reward(rule)
     passes = getattr(rule, "passes", 2)
     allowed = "1; or 2, a baseline and a perturbed pass; or 'both', two noisy passes"
-    require(passes in (1, 2, "both"), owner, "passes", passes, allowed)
+    require_one_of(owner, "passes", passes, (1, 2, "both"), allowed)
     if passes == "both":
         _refuse_asking(
             rule,
@@ -70,8 +88,8 @@ def check_rule(rule: Any) -> None:
             "with passes = 1 there is no perturbed pass to compare the baseline with",
         )
     perturbs = getattr(rule, "perturbs", "neurons")
-    fine = perturbs in ("neurons", "weights")
-    require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
+    choices = ("neurons", "weights")
+    require_one_of(owner, "perturbs", perturbs, choices, "'neurons' or 'weights'")
 
 
 def _refuse_no_number(function: Any, arguments: int, owner: str) -> None:
@@ -126,7 +144,7 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
     synapse = scalar(type(decorrelation), "synapse")
     if isinstance(decorrelation, type) or synapse is None:
         raise InputError(
-            f"Simulator: decorrelation = {decorrelation!r} must be an instance such as "
+            f"Simulator: decorrelation = {shown(decorrelation)} must be an instance such as "
             f"Decorrelation(learning_rate=1e-5)"
         )
     owner = type(decorrelation).__name__
@@ -138,17 +156,23 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
         )
 
 
+def array_of(values: ArrayLike, name: str, wanted: str) -> NDArray[Any]:
+    """Array of whatever can be one; `wanted` is its shape, for the message."""
+    try:
+        return np.asarray(values)
+    except Exception as error:  # what converts itself to an array may fail in its own way
+        text = f"Simulator: {name} must be numbers of shape {wanted} ({error})"
+        raise InputError(text) from error
+
+
 def finite_array(
     values: ArrayLike, name: str, shape: tuple[int | None, ...]
 ) -> NDArray[np.float32]:
     """Float32 copy or view of finite data of a given shape (None: any length but 0)."""
     names = ("T", "series")
     wanted = str(tuple(names[i] if n is None else n for i, n in enumerate(shape))).replace("'", "")
-    try:
-        raw = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        text = f"Simulator: {name} must be numbers of shape {wanted} ({error})"
-        raise InputError(text) from error
+    raw = array_of(values, name, wanted)
+    require_memory("Simulator", f"{name} of shape {raw.shape}", 4 * raw.size)
     if raw.dtype.kind not in "fiub":
         raise InputError(f"Simulator: {name} must be numbers of shape {wanted}, not {raw.dtype}")
     with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below

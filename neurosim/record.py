@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from neurosim.engines import Plan
 from neurosim.engines.engine import PERTURBED_VARIABLES, VARIABLES
-from neurosim.errors import InputError, is_count, nearest, require
+from neurosim.errors import (
+    STEPS,
+    InputError,
+    is_count,
+    nearest,
+    require,
+    require_count,
+    require_list,
+    require_memory,
+    require_one_of,
+    shown,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,13 @@ class Probe:
     units: Any = None
     pass_: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("of", "variable"):
+            value = getattr(self, name)
+            require(isinstance(value, str), "Probe", name, value, "a name")
+        fine = is_count(self.pass_) and self.pass_ >= 0
+        require(fine, "Probe", "pass_", self.pass_, "a pass, a whole number >= 0")
+
     @property
     def name(self) -> str:
         """Key in ``record.probes``: ``of.variable``, and ``@pass`` for perturbed passes."""
@@ -55,7 +73,8 @@ class Probe:
 
     def sampled(self, n_steps: int) -> list[int]:
         """Steps of a sequence of `n_steps` at which to look."""
-        owner = f"Probe {self.name!r}"
+        owner = f"Probe {shown(self.name)}"
+        require_count(owner, "n_steps", n_steps, 0, STEPS, of="steps")
         allowed = f"None, an int >= 1, a slice, or a list of steps in [0, {n_steps})"
         if self.steps is None:
             return list(range(n_steps))
@@ -63,7 +82,8 @@ class Probe:
             try:
                 return list(range(n_steps))[self.steps]
             except (TypeError, ValueError) as error:
-                raise InputError(f"{owner}: steps = {self.steps!r} must be {allowed}") from error
+                text = f"{owner}: steps = {shown(self.steps)} must be {allowed}"
+                raise InputError(text) from error
         if is_count(self.steps):
             require(self.steps >= 1, owner, "steps", self.steps, allowed)
             return list(range(0, n_steps, self.steps))
@@ -77,14 +97,15 @@ class Probe:
         InputError
             Naming what there is.
         """
-        owner, network = f"Probe {self.name!r}", plan.network
+        require(isinstance(plan, Plan), "Probe", "plan", plan, "a Plan")
+        owner, network = f"Probe {shown(self.name)}", plan.network
         populations = {p.name: p for p in network.populations}
         projections = {p.name for p in network.projections}
         shapes = plan.matrices()
         known = [*populations, *shapes]
         if self.of not in known:
             raise InputError(f"{owner}: of = {self.of!r} does not exist; {nearest(self.of, known)}")
-        fine = is_count(self.pass_) and 0 <= self.pass_ < plan.passes
+        fine = 0 <= self.pass_ < plan.passes
         require(fine, owner, "pass_", self.pass_, f"a pass, in [0, {plan.passes})")
         if self.of in populations:
             allowed: tuple[str, ...] = VARIABLES
@@ -99,18 +120,26 @@ class Probe:
             if self.pass_ > 0 and self.of in projections and plan.options.reward != "local":
                 allowed += ("eligibility",)
             size = shapes[self.of][0]
-        require(self.variable in allowed, owner, "variable", self.variable, f"one of {allowed}")
+        require_one_of(owner, "variable", self.variable, allowed, f"one of {allowed}")
         if self.units is not None:
             _indices(self.units, size, owner, "units", f"None or a list of indices in [0, {size})")
 
 
+def _numbers(probe: Probe, plan: Plan) -> int:
+    """How many numbers a probe holds of a step."""
+    shapes = plan.matrices()
+    if probe.of not in shapes:
+        rows, columns = plan.network.population(probe.of).size, plan.batch
+    else:
+        rows, columns = shapes[probe.of]
+        columns *= 1 if probe.variable == "w" else plan.batch
+    return columns * (rows if probe.units is None else len(list(probe.units)))
+
+
 def _indices(values: Any, size: int, owner: str, name: str, allowed: str) -> set[int]:
     """Check a list of indices below `size`."""
-    try:
-        chosen = [] if isinstance(values, str) else list(values)
-    except TypeError:
-        chosen = [None]
-    fine = not isinstance(values, str) and all(is_count(i) and 0 <= i < size for i in chosen)
+    chosen = require_list(owner, name, values, allowed)
+    fine = all(is_count(i) and 0 <= i < size for i in chosen)
     require(fine, owner, name, values, allowed)
     return {int(i) for i in chosen}
 
@@ -155,7 +184,7 @@ class Sampler:
     """Collects what probes ask for while a run goes on."""
 
     def __init__(self, probes: Iterable[Probe], plan: Plan, n_steps: int) -> None:
-        self.probes = list(probes)
+        self.probes = require_list("Simulator", "probes", probes, "Probe objects")
         for probe in self.probes:
             require(isinstance(probe, Probe), "Simulator", "probes", probe, "Probe objects")
             probe.check(plan)
@@ -163,6 +192,9 @@ class Sampler:
         double = sorted({name for name in names if names.count(name) > 1})
         require(not double, "Simulator", "probes", double, "of different states")
         self._steps = [set(probe.sampled(n_steps)) for probe in self.probes]
+        for probe, steps in zip(self.probes, self._steps, strict=True):
+            nbytes = 4 * len(steps) * _numbers(probe, plan)
+            require_memory(f"Probe {probe.name!r}", f"{len(steps)} samples", nbytes)
         self._samples: list[list[NDArray[np.float32]]] = [[] for _ in self.probes]
         self.stops = sorted(set().union(*self._steps)) if self.probes else []
 

@@ -13,9 +13,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim import checkpoint, describe
-from neurosim.checks import check_decorrelation, check_rule, check_threads, finite_array, matching
+from neurosim.checks import (
+    array_of,
+    check_decorrelation,
+    check_learn,
+    check_rule,
+    check_threads,
+    finite_array,
+    matching,
+)
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
-from neurosim.errors import CheckpointError, InputError, is_count, nearest, require
+from neurosim.errors import (
+    SEEDS,
+    CheckpointError,
+    InputError,
+    nearest,
+    require,
+    require_count,
+    require_flag,
+    require_function,
+    require_list,
+    shown,
+)
 from neurosim.network import Network, Weights
 from neurosim.record import Probe, Record, Sampler
 from neurosim.substrate import Substrate
@@ -81,9 +100,8 @@ class Simulator:
         substrate = Substrate() if substrate is None else substrate
         fine = isinstance(substrate, Substrate)
         require(fine, "Simulator", "substrate", substrate, "a Substrate")
-        require(is_count(batch) and batch >= 1, "Simulator", "batch", batch, "an int >= 1")
-        fine = is_count(seed) and 0 <= seed < 2**32
-        require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
+        require_count("Simulator", "batch", batch, 1)
+        require_count("Simulator", "seed", seed, 0, SEEDS)
         check_rule(rule)
         check_decorrelation(decorrelation, network)
         chosen, self._reason = _chosen(engine, rule, threads)
@@ -176,11 +194,13 @@ class Simulator:
 
     @weights.setter
     def weights(self, weights: Mapping[str, ArrayLike]) -> None:
+        allowed = "a mapping of matrices by name"
+        require(isinstance(weights, Mapping), "Simulator", "weights", weights, allowed)
         there, given = self._engine.weights(), {}
         for name, values in weights.items():
             if name not in there:
                 known = nearest(name, there)
-                raise InputError(f"Simulator: weights[{name!r}] does not exist; {known}")
+                raise InputError(f"Simulator: weights[{shown(name)}] does not exist; {known}")
             given[name] = finite_array(values, f"weights[{name!r}]", there[name].shape)
         self._engine.program(given)
 
@@ -226,10 +246,7 @@ class Simulator:
         DivergenceError
             At the first step with a number that is not finite.
         """
-        if learn and self.rule is None and self.decorrelation is None:
-            raise InputError(
-                "Simulator: learn = True needs a rule or a decorrelation; neither was given"
-            )
+        check_learn(learn, self.rule, self.decorrelation)
         return self._run(
             self._engine, inputs, targets, learn, probes, outputs, reset, progress, self._count
         )
@@ -262,6 +279,7 @@ class Simulator:
         Record
             With the outputs.
         """
+        require_flag("Simulator", "noise", noise)
         given = finite_array(inputs, "inputs", (None, None, self.network.inputs.size))
         plan = self._plan.without_learning(given.shape[1], noise)
         engine = type(self._engine)(plan, self._engine.weights(), self.threads)
@@ -283,7 +301,8 @@ class Simulator:
         report: Callable[[int], None] | None,
         count: Callable[[int], None] | None,
     ) -> Record:
-        progress, sampler = self._prepare(engine, inputs, targets, learn, probes, outputs)
+        require_function("Simulator", "progress", report)
+        progress, sampler = self._prepare(engine, inputs, targets, learn, probes, outputs, reset)
         engine.begin(rest=reset)
         done = 0
         try:
@@ -308,8 +327,11 @@ class Simulator:
         learn: bool,
         probes: Iterable[Probe],
         outputs: bool,
+        reset: bool,
     ) -> tuple[Progress, Sampler]:
         """Check what a run is given, and make room for what it gives."""
+        require_flag("Simulator", "outputs", outputs)
+        require_flag("Simulator", "reset", reset)
         network, batch = engine.plan.network, engine.plan.batch
         given = finite_array(inputs, "inputs", (None, batch, network.inputs.size))
         steps = len(given)
@@ -481,22 +503,22 @@ def side_by_side(
     DivergenceError
         If numbers of a simulator are not finite; the others then have run to the end.
     """
-    sims = list(simulators)
+    allowed = "different simulators of one engine, one at least"
+    sims = require_list("side_by_side", "simulators", simulators, allowed)
+    for sim in sims:
+        require(isinstance(sim, Simulator), "side_by_side", "simulators", sim, "Simulators")
     engines = {sim.engine for sim in sims}
     fine = len({id(sim) for sim in sims}) == len(sims) > 0 and len(engines) == 1
-    allowed = "different simulators of one engine, one at least"
     require(fine, "side_by_side", "simulators", [sim.engine for sim in sims], allowed)
+    data = []
     for name, values in (("inputs", inputs), ("targets", targets)):
-        fine = len(np.asarray(values)) == len(sims)
-        allowed = f"{len(sims)}, one sequence for each simulator"
-        require(fine, "side_by_side", f"length of {name}", len(np.asarray(values)), allowed)
+        data.append(array_of(values, name, "(simulators, T, batch, n)"))
+        allowed, length = f"{len(sims)}, one sequence for each simulator", np.shape(data[-1])[:1]
+        require(length == (len(sims),), "side_by_side", f"length of {name}", length, allowed)
     for sim in sims:
-        if learn and sim.rule is None and sim.decorrelation is None:
-            raise InputError(
-                "Simulator: learn = True needs a rule or a decorrelation; neither was given"
-            )
-    given = zip(sims, np.asarray(inputs), np.asarray(targets), strict=True)
-    prepared = [sim._prepare(sim._engine, u, y, learn, (), outputs) for sim, u, y in given]
+        check_learn(learn, sim.rule, sim.decorrelation)
+    given = zip(sims, *data, strict=True)
+    prepared = [sim._prepare(sim._engine, u, y, learn, (), outputs, reset) for sim, u, y in given]
     make = type(sims[0]._engine)
     for sim, engine in zip(sims, make.side_by_side([sim._engine for sim in sims]), strict=True):
         sim._engine = engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from neurosim.errors import InputError, is_number, require
+from neurosim.errors import InputError, require_number, require_one_of
 
 
 def check_feedback(rule: Any) -> None:
@@ -18,14 +18,12 @@ def check_feedback(rule: Any) -> None:
     """
     owner = type(rule).__name__
     if hasattr(rule, "feedback_gain"):
-        gain, allowed = rule.feedback_gain, "a finite number > 0"
-        require(is_number(gain) and gain > 0, owner, "feedback_gain", gain, allowed)
+        require_number(owner, "feedback_gain", rule.feedback_gain, "(0, inf)")
     if hasattr(rule, "feedback_rate"):
-        rate, allowed = rule.feedback_rate, "a number in (0, 2); beyond, guesses diverge"
-        require(is_number(rate) and 0 < rate < 2, owner, "feedback_rate", rate, allowed)
+        allowed = "a number in (0, 2); beyond, guesses diverge"
+        require_number(owner, "feedback_rate", rule.feedback_rate, "(0, 2)", allowed)
     schedules = ("online", "window", "sequence") if rule.passes > 1 else ("online", "sequence")
-    allowed = f"one of {', '.join(schedules)}"
-    require(rule.schedule in schedules, owner, "schedule", rule.schedule, allowed)
+    require_one_of(owner, "schedule", rule.schedule, schedules)
     for field in fields(rule):
         if field.name in getattr(rule, "options_without_meaning", ()):
             value = getattr(rule, field.name)
