@@ -7,13 +7,12 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import CheckpointError
+from neurosim.errors import CheckpointError, InputError, require_path
 from neurosim.files import whole
 
 VERSION = 1
@@ -39,10 +38,16 @@ def write(
 
     Raises
     ------
+    InputError
+        If `path` is no path, or the description nothing that JSON can hold.
     StorageError
         If the file cannot be written; an older one is then untouched.
     """
-    text = json.dumps({"version": VERSION, **description}, default=_plain)
+    path = require_path("checkpoint", "path", path)
+    try:
+        text = json.dumps({"version": VERSION, **description}, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: only what JSON can hold can be saved ({error})") from error
     with whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **{_DESCRIPTION: np.array(text)}, **dict(arrays))
 
@@ -56,10 +61,12 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
 
     Raises
     ------
+    InputError
+        If `path` is no path.
     CheckpointError
         If the file is missing, truncated, damaged, of another kind or another version.
     """
-    path = Path(path)
+    path = require_path("checkpoint", "path", path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     try:

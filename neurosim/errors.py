@@ -8,7 +8,9 @@ choice or a flag, and none of them ends in an error of Python's own.
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
+import inspect
 import math
 import numbers
 import os
@@ -21,6 +23,7 @@ from typing import Any
 # Between these, and 0, float32 holds a number with all its digits.
 SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 STEPS = 2**32  # of a simulator: noise would repeat
+EPOCHS = 1_000_000  # of a training: a row each, kept with every checkpoint
 SEEDS = 2**32
 SIZES = 2**31  # of a population, a batch: they are counted in 32 bits
 MANY = 1_000_000  # things in a list that is written out
@@ -202,29 +205,46 @@ def require_one_of(
     require(is_one_of(value, choices), owner, field, value, allowed)
 
 
-def require_function(owner: str, field: str, value: Any) -> None:
-    """Refuse what is neither None nor can be called."""
-    require(value is None or callable(value), owner, field, value, "None or a function")
+def require_function(owner: str, field: str, value: Any, *given: str) -> None:
+    """Refuse what is neither None nor a function that takes so many arguments; `given` names them.
+
+    A function that does not tell what it takes, as some of Python's own, is believed.
+    """
+    fine = value is None or callable(value)
+    if callable(value):
+        try:
+            inspect.signature(value).bind(*given)
+        except TypeError:
+            fine = False
+        except ValueError:
+            pass
+    require(fine, owner, field, value, f"None or a function of ({', '.join(given)})")
 
 
 def require_list(owner: str, field: str, values: Any, allowed: str) -> list[Any]:
     """Write an iterable out; refuse what is none, text, a mapping, or has no end."""
-    fine = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
-    found: list[Any] = []
-    if fine:
-        try:
-            found = list(islice(values, MANY + 1))
-        except TypeError:  # an array without axes
-            fine = False
+    fine, found = not isinstance(values, str | bytes | Mapping), []
+    try:
+        size = len(values) if hasattr(values, "__len__") else 0
+        found = list(islice(values, MANY + 1)) if fine and size <= MANY else []
+    except TypeError:  # no iterable; an array without axes is none
+        fine = False
     require(fine, owner, field, values, allowed)
-    require(len(found) <= MANY, owner, field, values, f"{allowed}; at most {MANY} of them")
+    many = max(size, len(found)) > MANY
+    require(not many, owner, field, values, f"{allowed}; at most {MANY:,} of them")
     return found
 
 
 def require_path(owner: str, field: str, value: Any) -> Path:
     """Refuse what is no path, or an empty one; give it as `Path`."""
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    fine = isinstance(text, str) and text != "" and "\0" not in text
+    fine = isinstance(text, str) and text != ""
+    try:
+        os.lstat(str(text))
+    except ValueError:  # characters that no path can have
+        fine = False
+    except OSError as error:
+        fine = fine and error.errno != errno.ENAMETOOLONG
     require(fine, owner, field, value, "a path: text that is not empty, or a pathlib.Path")
     return Path(str(text))
 
@@ -250,12 +270,12 @@ def require_memory(owner: str, what: str, nbytes: int) -> None:
 @functools.cache
 def memory() -> int:
     """Memory that this process may have at most [bytes]."""
-    found = [2**40]  # where the system does not say
-    with suppress(AttributeError, OSError, ValueError):  # Windows
+    found = []
+    with suppress(AttributeError, OSError, ValueError):  # Windows does not say
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     with suppress(OSError, ValueError):  # a container may have less than the machine
         found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(n for n in found[1:] or found if n > 0)
+    return min((n for n in found if n > 0), default=2**40)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from neurosim.errors import BusyError, StorageError
+from neurosim.errors import BusyError, StorageError, require_path
 
 
 @contextmanager
@@ -64,13 +65,17 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
+    InputError
+        If `path` is no path.
     StorageError
         If the file cannot be written (no permission, disk full); then nothing is
         left behind, and an older file of the same name is untouched.
     """
-    final = Path(path)
-    temporary = final.with_name(f".{final.name}.{uuid4().hex[:8]}.part")
+    final = require_path("file", "path", path)
+    temporary = final.parent / f".{final.name}.{uuid4().hex[:8]}.part"
     try:
+        if final.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb") as written:

@@ -301,7 +301,7 @@ class Simulator:
         report: Callable[[int], None] | None,
         count: Callable[[int], None] | None,
     ) -> Record:
-        require_function("Simulator", "progress", report)
+        require_function("Simulator", "progress", report, "steps")
         progress, sampler = self._prepare(engine, inputs, targets, learn, probes, outputs, reset)
         engine.begin(rest=reset)
         done = 0
@@ -393,9 +393,13 @@ class Simulator:
 
         Raises
         ------
+        InputError
+            If `path` is no path, or `extra` nothing that JSON can hold.
         StorageError
             If the file cannot be written.
         """
+        fine = extra is None or isinstance(extra, Mapping)
+        require(fine, "Simulator", "extra", extra, "None or a mapping")
         arrays = {f"weights/{name}": w for name, w in self._engine.weights().items()}
         arrays |= {f"state/{name}": values for name, values in self._engine.state().items()}
         description = {
@@ -439,12 +443,15 @@ class Simulator:
         DeviceError
             If the engine needs a GPU, and there is none to work on: name another one.
         """
+        known = require_list("Simulator", "known", known, "classes")
+        for kind in known:
+            require(isinstance(kind, type), "Simulator", "known", kind, "a class each")
         arrays, saved = checkpoint.read(path)
         if saved.get("kind") != "simulator":
             raise CheckpointError(f"{path}: kind = {saved.get('kind')!r} must be 'simulator'")
         with _whole(path):
             rule = describe.to_thing(saved["rule"], known)
-            by = saved["engine"] if engine is None else engine
+            by = resolve(saved["engine"], rule)[0] if engine is None else engine
         # A wrong name or number is the caller's mistake, not the file's.
         chosen, reason = _chosen(by, rule, threads)
         if engine is not None:

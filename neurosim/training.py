@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,19 @@ from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
 from neurosim import screen
-from neurosim.errors import CheckpointError, DivergenceError, InputError, is_count, require
+from neurosim.errors import (
+    EPOCHS,
+    CheckpointError,
+    DivergenceError,
+    InputError,
+    is_count,
+    require,
+    require_count,
+    require_flag,
+    require_function,
+    require_path,
+    shown,
+)
 from neurosim.network import Network
 from neurosim.simulator import Simulator
 
@@ -69,6 +82,13 @@ class History:
     interrupted: bool = False
     simulator: Simulator | None = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        fine = isinstance(self.rows, list) and all(isinstance(row, Mapping) for row in self.rows)
+        require(fine, "History", "rows", self.rows, "a list of mappings")
+        require_flag("History", "interrupted", self.interrupted)
+        fine = self.simulator is None or isinstance(self.simulator, Simulator)
+        require(fine, "History", "simulator", self.simulator, "None or a Simulator")
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -99,10 +119,7 @@ class History:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw train and test error over epochs, on a logarithmic scale."""
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            ax = plt.subplots()[1]
+        ax = screen.axes("History", ax)
         epochs = [row["epoch"] for row in self.rows]
         for name, words in (("train_mse", "train, while learning"), ("test_mse", "test")):
             ax.plot(epochs, [row[name] for row in self.rows], label=words)
@@ -185,6 +202,13 @@ def train(
     To go on after an interruption, load ``sim = Simulator.load(path)`` and give
     ``history=History.load(path)``.
     """
+    fine = history is None or isinstance(history, History)
+    require(fine, "train", "history", history, "None or a History")
+    require_function("train", "on_epoch", on_epoch, "history")
+    require_function("train", "measure", measure, "sim", "inputs", "targets")
+    require_flag("train", "progress", progress)
+    if checkpoint is not None:
+        require_path("train", "checkpoint", checkpoint)
     if rule is not None or decorrelation is not None:
         sim = _made_for(sim, task, rule, decorrelation)
     require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator; with rule, or a Network")
@@ -245,11 +269,28 @@ def _epoch(
         row["train_mse"], costs = _learn(sim, inputs, targets, bar)
     scores, _ = judged(sim, task, *task.test())
     row |= {f"test_{name}": value for name, value in scores.items()} | costs
-    more = {} if measure is None else dict(measure(sim, inputs, targets))
+    more = {}
+    if measure is not None:
+        more = numbers("train", "what measure returns", measure(sim, inputs, targets))
     for name in more:
         allowed = f"none of a row's own: {', '.join(row)}"
         require(name not in row, "train", "a name that measure returns", name, allowed)
     return row | more
+
+
+def numbers(owner: str, field: str, given: Any) -> dict[str, float]:
+    """Numbers by name, as a function of a user's own returned them; refuse all else."""
+    require(isinstance(given, Mapping), owner, field, given, "a mapping of numbers by name")
+    found = {}
+    for name, value in given.items():
+        require(isinstance(name, str), owner, f"a name in {field}", name, "text")
+        try:
+            found[name] = math.nan if isinstance(value, str | bytes) else float(value)
+            fine = not isinstance(value, str | bytes)
+        except (TypeError, ValueError, OverflowError):
+            fine = False
+        require(fine, owner, f"{field}[{name!r}]", value, "a number")
+    return found
 
 
 def judged(
@@ -261,10 +302,12 @@ def judged(
     ``..._without_noise``.
     """
     outputs = sim.evaluate(inputs, targets).outputs
-    scores = {name: float(value) for name, value in task.score(outputs, targets).items()}
+    owner = f"{type(task).__name__}.score"
+    scores = numbers(owner, "what it returns", task.score(outputs, targets))
     if sim.substrate.noisy:
         quiet = task.score(sim.evaluate(inputs, targets, noise=False).outputs, targets)
-        scores |= {f"{name}_without_noise": float(value) for name, value in quiet.items()}
+        quiet = numbers(owner, "what it returns", quiet)
+        scores |= {f"{name}_without_noise": value for name, value in quiet.items()}
     return scores, outputs
 
 
@@ -303,20 +346,25 @@ def _diverged(sim: Simulator) -> DivergenceError:
     return DivergenceError(name, sim.step, largest[name])
 
 
-def _check(sim: Simulator, task: Any, epochs: Any) -> None:
+def check_task(owner: str, task: Any) -> None:
+    """Refuse what is no task."""
     fine = all(callable(getattr(task, name, None)) for name in ("train", "test", "score"))
     fine = fine and not isinstance(task, type)
     allowed = "a task: an object with train(epoch), test() and score(outputs, targets)"
-    require(fine, "train", "task", task, allowed)
-    require(is_count(epochs) and epochs >= 0, "train", "epochs", epochs, "a whole number >= 0")
+    require(fine, owner, "task", task, allowed)
+
+
+def _check(sim: Simulator, task: Any, epochs: Any) -> None:
+    check_task("train", task)
+    require_count("train", "epochs", epochs, 0, EPOCHS)
     for name, population in (
         ("n_inputs", sim.network.inputs),
         ("n_targets", sim.network.outputs),
     ):
         size = getattr(task, name, None)
-        if size is not None and size != population.size:
+        if size is not None and not (is_count(size) and size == population.size):
             raise InputError(
-                f"train: task {type(task).__name__} has {name} = {size}, but population "
+                f"train: task {type(task).__name__} has {name} = {shown(size)}, but population "
                 f"{population.name!r} of the Simulator's network has size = {population.size}"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from neurosim.errors import (
     is_one_of,
     nearest,
     require_count,
+    require_memory,
     require_number,
     shown,
 )
@@ -144,6 +146,7 @@ def _array(name: str, values: Any, axes: int) -> Any:
     array = array_of(OWNER, name, values, shape)
     if array.ndim != axes or 0 in array.shape:
         raise InputError(f"{OWNER}: {name} has shape {array.shape}, must be {shape}")
+    require_memory(OWNER, f"{name} of shape {array.shape}", 8 * math.prod(array.shape))
     if not np.isfinite(array).all():
         raise InputError(f"{OWNER}: {name} must be finite numbers; some are not")
     return array

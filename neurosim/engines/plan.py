@@ -77,7 +77,7 @@ class Plan:
         states = 6 + self.remembered if self.shows else 6  # a, x, s, and what is sent
         numbers = self.lanes * neurons * states + compared * neurons * delay
         numbers += weights * (1 + compared * (self.learns and self.waits))
-        what = f"batch = {self.batch}: {self.lanes:,} lanes of {neurons:,} neurons"
+        what = f"batch = {shown(self.batch)}, {self.passes} passes, {neurons:,} neurons"
         require_memory("Simulator", f"{what} and {weights:,} weights", 4 * numbers)
         require_count("Simulator", "batch", self.batch, 1, SIZES)
 

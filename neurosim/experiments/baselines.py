@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from neurosim.errors import EPOCHS, require, require_count
 from neurosim.network import Population, Projection
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
+from neurosim.training import check_task
 
 STRENGTHS = 10.0 ** np.arange(-9, 2)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
@@ -48,12 +50,21 @@ def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
         ``train_mse`` and ``test_mse``, and the task's other scores likewise, by baseline;
         ``note`` says what was chosen, and how.
 
+    Raises
+    ------
+    InputError
+        For what is no task, no simulator or no number of epochs.
+
     Examples
     --------
     ::
 
         table = ns.baselines(task, ns.Simulator(net, batch=10), epochs=50)
     """
+    check_task("baselines", task)
+    fine = isinstance(untrained, Simulator)
+    require(fine, "baselines", "untrained", untrained, "a Simulator")
+    require_count("baselines", "epochs", epochs, 1, EPOCHS)
     own = task.baselines() if hasattr(task, "baselines") else pd.DataFrame()
     rows = {str(name): dict(row) for name, row in own.iterrows()}
     states = States(task, untrained, epochs)

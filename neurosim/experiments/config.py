@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.engines import AUTO, ENGINES, resolve
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError, is_one_of, nearest, require_path, shown
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
@@ -180,7 +180,7 @@ def read(
     """
     path = _locate(source)
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tables.read(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as TOML ({error})") from error
     for text in overrides:
@@ -241,7 +241,7 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         if key not in TABLES:
             problems.append(_no_table(key))
         elif not isinstance(value, Mapping):
-            problems.append(f"{key} = {value!r}: must be a table, [{key}]")
+            problems.append(f"{key} = {shown(value)}: must be a table, [{key}]")
     if not problems:
         training = attempt(tables.check, TrainingTable, given.get("training", {}), "training")
         network = attempt(tables.check, NetworkTable, given.get("network", {}), "network")
@@ -292,7 +292,7 @@ def _named(given: Mapping[str, Any], where: str, known: Iterable[str], default: 
     table = dict(given.get(where, {}))
     name = table.pop("name", default)
     if not isinstance(name, str):
-        says = "missing" if name is None else f"{name!r} must be text"
+        says = "missing" if name is None else f"{shown(name)} must be text"
         raise InputError(f"[{where}] name: {says}; known: {', '.join(known)}")
     return name, table
 
@@ -304,7 +304,7 @@ def _task(given: Mapping[str, Any], training: TrainingTable) -> tuple[Any, str]:
     batch = table.get("batch", training.batch)
     if batch != training.batch and "batch" in known:
         raise InputError(
-            f"[task] batch = {batch!r}: must be that of [training], {training.batch}; leave it out"
+            f"[task] batch = {shown(batch)}: must be that of [training], {training.batch}; leave it out"
         )
     for key in ("batch", "seed"):
         if key in known:
@@ -331,9 +331,9 @@ def _substrate(given: Mapping[str, Any]) -> Substrate:
     """A chip from its fields, or from a preset and the fields that differ."""
     table = dict(given.get("substrate", {}))
     name = table.pop("preset", "ideal")
-    if name not in list(CHIPS):
+    if not is_one_of(name, CHIPS):
         raise InputError(
-            f"[substrate] preset = {name!r} does not exist; {nearest(str(name), CHIPS)}"
+            f"[substrate] preset = {shown(name)} does not exist; {nearest(name, CHIPS)}"
         )
     start = {f.name: getattr(CHIPS[name], f.name) for f in fields(Substrate)}
     built: Substrate = tables.build(Substrate, {**start, **table}, "substrate", {})
@@ -361,7 +361,7 @@ def _neuron(network: NetworkTable | None) -> None:
 
 
 def _locate(source: str | os.PathLike[str]) -> Path:
-    path = Path(source)
+    path = require_path("config", "source", source)
     if path.is_file():
         return path
     known = registry.configs()
@@ -385,13 +385,15 @@ def override(text: str) -> tuple[str, Any]:
     if not equals or "." not in field or not all(field.strip().split(".")):
         raise InputError(f"--set {text}: must be table.key=value")
     try:
-        return field.strip(), tomllib.loads(f"value = {right}")["value"]
+        return field.strip(), tables.read(f"value = {right}")["value"]
     except tomllib.TOMLDecodeError:
         return field.strip(), right.strip()
 
 
 def _put(given: dict[str, Any], field: str, value: Any) -> None:
     *above, last = field.split(".")
+    if len(above) > tables.DEEPEST:
+        raise InputError(f"nested more than {tables.DEEPEST} deep")
     table = given
     for key in above:
         table = table.setdefault(key, {})

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError, nearest, require_function
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
-from neurosim.training import Measure
+from neurosim.training import Measure, numbers
 
 
 def covariance(sim: Simulator, inputs: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
@@ -52,6 +52,8 @@ def covariance(sim: Simulator, inputs: NDArray[Any], targets: NDArray[Any]) -> d
     }
 
 
+WHERE = "[training] measures"
+
 MEASURES: dict[str, Measure] = {"covariance": covariance}
 
 
@@ -63,12 +65,13 @@ def find(names: Iterable[str]) -> Measure | None:
     InputError
         For a name that is neither known nor a function ``package.module:function``.
     """
-    found = [_one(name) for name in names]
+    found = {name: _one(name) for name in names}
     if not found:
         return None
 
     def all_of_them(sim: Simulator, inputs: Any, targets: Any) -> Mapping[str, float]:
-        return {k: v for measure in found for k, v in measure(sim, inputs, targets).items()}
+        rows = (numbers(WHERE, name, found[name](sim, inputs, targets)) for name in found)
+        return {k: v for row in rows for k, v in row.items()}
 
     return all_of_them
 
@@ -84,8 +87,9 @@ def _one(name: str) -> Callable[..., Mapping[str, float]]:
         )
     try:
         own = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"[training] measures: {name!r} cannot be imported ({error})") from error
     if not callable(own):
         raise InputError(f"[training] measures: {name!r} must be a function, is {own!r}")
+    require_function(WHERE, name, own, "sim", "inputs", "targets")
     return own

@@ -100,7 +100,7 @@ def plugin(name: str, known: Mapping[str, type], what: str) -> type:
         sys.path.append(os.getcwd())
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(
             f"{what} {name!r} cannot be imported ({error}); is its file in the current folder, or "
             f"its package installed?"

@@ -174,7 +174,7 @@ class Substrate:
     rounding: str = "nearest"
     w_min_step: float = 0.0
     asymmetry: float = 0.0
-    soft_bounds: float = 0.0
+    soft_bounds: float | bool = 0.0
     c2c: float = 0.0
     d2d: float = 0.0
     w_write_noise: float = 0.0

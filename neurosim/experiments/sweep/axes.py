@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import InputError, is_count, is_number, nearest
+from neurosim.errors import InputError, is_count, is_number, nearest, shown
+from neurosim.experiments import tables
 
 SEEDS = "seeds"
 BLOCKS = ("product", "zip", SEEDS)
 RANGES = ("log", "linear")
+RUNS = 100_000  # that one sweep may have: every config is checked before anything is run
 
 Setting = dict[str, Any]
 """Values by field, such as ``{"rule.learning_rate": 1e-3}``."""
@@ -30,10 +32,13 @@ class Axis:
 
     def __post_init__(self) -> None:
         """Refuse a setting that comes twice."""
-        for k, setting in enumerate(self.settings):
-            if setting in self.settings[:k]:
+        seen = set()
+        for setting in self.settings:
+            same = _hashable(setting)
+            if same in seen:
                 said = ", ".join(f"{field} = {value!r}" for field, value in setting.items())
                 raise InputError(f"[sweep] {said}: is there twice")
+            seen.add(same)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -65,6 +70,8 @@ class Axes:
             for other in others:
                 if field == other or other.startswith(f"{field}."):
                     raise InputError(f"[sweep] {other}: varied by two axes; one must do")
+        if self.size > RUNS:
+            raise InputError(f"[sweep]: makes {self.size:,} runs; at most {RUNS:,} may be made")
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -81,9 +88,21 @@ class Axes:
             for parts in itertools.product(*(axis.settings for axis in self.axes)):
                 yield {field: v for part in parts for field, v in part.items()}, seed
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many runs that makes."""
         sizes = [len(axis.settings) for axis in self.axes]
         return math.prod(sizes) * len(self.seeds or (None,))
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def _hashable(value: Any) -> Any:
+    """What equals another exactly if values do, and can be looked up."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _hashable(item)) for key, item in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 # -------------------------------------------------------------------------- from TOML
@@ -105,7 +124,7 @@ def parse(table: Any) -> Axes:
         If it is not of this form.
     """
     if not isinstance(table, Mapping):
-        raise InputError(f"sweep = {table!r}: must be a table, [sweep]")
+        raise InputError(f"sweep = {shown(table)}: must be a table, [sweep]")
     for key in table:
         if key not in BLOCKS:
             raise InputError(f"[sweep] {key}: no such key; {nearest(key, BLOCKS)}")
@@ -116,7 +135,7 @@ def parse(table: Any) -> Axes:
     zipped = table.get("zip", [])
     blocks = [zipped] if isinstance(zipped, Mapping) else zipped
     if not isinstance(blocks, list):
-        raise InputError(f"[sweep.zip] = {zipped!r}: must be tables, [[sweep.zip]]")
+        raise InputError(f"[sweep.zip] = {shown(zipped)}: must be tables, [[sweep.zip]]")
     for block in blocks:
         axes.append(_zipped(_fields(block, "zip")))
     return Axes(tuple(axes), _seeds(table.get(SEEDS)))
@@ -125,7 +144,7 @@ def parse(table: Any) -> Axes:
 def _fields(block: Any, where: str) -> dict[str, Any]:
     """Values by field; TOML reads a key without quotes, a.b = [...], as tables in tables."""
     if not isinstance(block, Mapping):
-        raise InputError(f"[sweep.{where}] = {block!r}: must be a table of values by field")
+        raise InputError(f"[sweep.{where}] = {shown(block)}: must be a table of values by field")
     found: dict[str, Any] = {}
     for key, given in block.items():
         inner = isinstance(given, Mapping) and not set(RANGES) & set(given)
@@ -165,13 +184,13 @@ def values(field: str, given: Any) -> list[Any]:
         if isinstance(given, Mapping):
             return _range(field, given)
     if not fine or not given:
-        raise InputError(f"[sweep] {field} = {given!r}: must be {allowed}, and not empty")
+        raise InputError(f"[sweep] {field} = {shown(given)}: must be {allowed}, and not empty")
     return list(given)
 
 
 def _range(field: str, given: Mapping[str, Any]) -> list[Any]:
     kind = next((kind for kind in RANGES if kind in given), None)
-    says = f"[sweep] {field} = {dict(given)!r}: must be "
+    says = f"[sweep] {field} = {shown(dict(given))}: must be "
     if kind is None or set(given) != {kind, "points"}:
         raise InputError(says + "{log = [low, high], points = n} or {linear = ..., points = n}")
     ends, points = given[kind], given["points"]
@@ -182,6 +201,8 @@ def _range(field: str, given: Mapping[str, Any]) -> list[Any]:
         raise InputError(says + "of numbers above 0: it is logarithmic")
     if not is_count(points) or points < 2:
         raise InputError(says + "of 2 points or more")
+    if points > RUNS:
+        raise InputError(says + f"of {RUNS:,} points at most: each is a run")
     low, high = map(float, ends)
     make = np.geomspace if kind == "log" else np.linspace
     # Fewer digits: what is meant as 1e-3 is not to be called 0.0010000000000000002.
@@ -194,12 +215,15 @@ def _range(field: str, given: Mapping[str, Any]) -> list[Any]:
 def _seeds(given: Any) -> tuple[int, ...] | None:
     if given is None:
         return None
+    if is_count(given) and given > RUNS:
+        raise InputError(f"[sweep] seeds = {shown(given)}: must be {RUNS:,} at most: each is a run")
     seeds = range(given) if is_count(given) and given > 0 else given
     fine = isinstance(seeds, Sequence) and not isinstance(seeds, str) and len(seeds) > 0
     if not fine or not all(is_count(s) and 0 <= s < 2**32 for s in seeds):
-        raise InputError(f"[sweep] seeds = {given!r}: must be a list of whole numbers, or how many")
+        words = "must be a list of whole numbers, or how many"
+        raise InputError(f"[sweep] seeds = {shown(given)}: {words}")
     if len(set(seeds)) != len(seeds):
-        raise InputError(f"[sweep] seeds = {given!r}: holds a seed twice")
+        raise InputError(f"[sweep] seeds = {shown(given)}: holds a seed twice")
     return tuple(int(seed) for seed in seeds)
 
 
@@ -238,14 +262,14 @@ def option(text: str) -> Axis:
 
 def _list(text: str) -> list[Any]:
     try:
-        return list(tomllib.loads(f"v = [{text}]")["v"])
+        return list(tables.read(f"v = [{text}]")["v"])
     except tomllib.TOMLDecodeError:
         return [_value(part) for part in text.split(",")]
 
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"v = {text.strip()}")["v"]
+        return tables.read(f"v = {text.strip()}")["v"]
     except tomllib.TOMLDecodeError:
         return text.strip()
 

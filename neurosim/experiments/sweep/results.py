@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from neurosim import checkpoint
-from neurosim.errors import CheckpointError, InputError
+from neurosim.errors import CheckpointError, InputError, require_flag, require_path
 from neurosim.experiments.config import load
 from neurosim.experiments.folder import Folder, read_table
 from neurosim.experiments.summary import AFTER, BEFORE
@@ -60,7 +60,8 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
         frame = ns.load_results("sweeps/rates")
         frame.groupby("rule.learning_rate")["test_mse"].mean()
     """
-    path = Path(folder)
+    path = require_path("load_results", "folder", folder)
+    require_flag("load_results", "costs", costs)
     file = path / TABLE
     if file.is_file() and not _behind(path):
         frame = read_table(file)
