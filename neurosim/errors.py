@@ -223,15 +223,17 @@ def require_function(owner: str, field: str, value: Any, *given: str) -> None:
 
 def require_list(owner: str, field: str, values: Any, allowed: str) -> list[Any]:
     """Write an iterable out; refuse what is none, text, a mapping, or has no end."""
-    fine, found = not isinstance(values, str | bytes | Mapping), []
+    require(not isinstance(values, str | bytes | Mapping), owner, field, values, allowed)
     try:
         size = len(values) if hasattr(values, "__len__") else 0
-        found = list(islice(values, MANY + 1)) if fine and size <= MANY else []
-    except TypeError:  # no iterable; an array without axes is none
-        fine = False
-    require(fine, owner, field, values, allowed)
-    many = max(size, len(found)) > MANY
-    require(not many, owner, field, values, f"{allowed}; at most {MANY:,} of them")
+        first = iter(values)
+    except TypeError:  # an array without axes has no length
+        require(False, owner, field, values, allowed)
+    said = shown(values) if size == 0 else ""  # as it is before it has given anything
+    found = list(islice(first, MANY + 1)) if size <= MANY else []
+    if max(size, len(found)) > MANY:
+        said = said or shown(values)
+        raise InputError(f"{owner}: {field} = {said} must be {allowed}; at most {MANY:,} of them")
     return found
 
 

@@ -319,3 +319,183 @@ def test_a_bad_value_is_refused_or_meaningful(name, parameter, place):
             if not allows(signature.parameters[parameter].annotation, value):
                 faults.append(f"{words}: taken")
     assert not faults, "\n".join(faults)
+
+
+# ------------------------------------------------------------------- what is said
+
+
+def measuring(returned):
+    return lambda sim, inputs, targets: returned
+
+
+class Judging:
+    """A task that judges as it is told."""
+
+    def __init__(self, scores):
+        self._scores = scores
+        self.train = lambda epoch: tuple(DATA.values())
+        self.test = lambda: tuple(DATA.values())
+
+    def score(self, outputs, targets):
+        return self._scores
+
+
+def nan(name):
+    return {**MATRICES, name: MATRICES[name] * np.nan}
+
+
+quietly = {"epochs": 0, "progress": False}
+SAID = {
+    "ANP: schedule = array([1., 2.]) must be one of None, online, window, sequence": (
+        lambda: ns.ANP(1e-3, schedule=np.array([1.0, 2.0]))
+    ),
+    "ANP: passes = 2.0 must be 2, or 'both'": lambda: ns.ANP(1e-3, passes=2.0),
+    "NP: reward = {} must be one of local": lambda: ns.NP(1e-3, reward={}),
+    "WP: optimiser = [] must be one of sgd": lambda: ns.WP(1e-3, optimiser=[]),
+    "BPTT: optimiser = ['adam'] does not exist": lambda: ns.BPTT(1e-3, optimiser=["adam"]),
+    "bptt.gradients: neuron = {} does not exist": (
+        lambda: ns.bptt.gradients(MATRICES, **DATA, neuron={})
+    ),
+    "Simulator: engine = ['cpu'] does not exist": lambda: ns.Simulator(NET, engine=["cpu"]),
+    "Substrate: w_bits = array([8, 8]) must be None or a whole number of bits": (
+        lambda: ns.Substrate(w_bits=np.array([8, 8]))
+    ),
+    "Substrate: act_bits = '' must be": lambda: ns.Substrate(act_bits=""),
+    "Substrate: act_bits = [] must be": lambda: ns.Substrate(act_bits=[]),
+    "Substrate: act_bits = False must be": lambda: ns.Substrate(act_bits=False),
+    "Substrate: telegraph_dwell = False must be": lambda: ns.Substrate(telegraph_dwell=False),
+    "Substrate: w_max = [] must be": lambda: ns.Substrate(w_max=[]),
+    "Probe: pass_ = array([1, 2]) must be a pass": lambda: ns.Probe("A", pass_=np.array([1, 2])),
+    "Probe 'hidden.x': units = count(0) must be None or a list": (
+        lambda: simulator().run(**DATA, probes=[ns.Probe("hidden", units=itertools.count())])
+    ),
+    "Probe 'R.w': 2 samples would take 72 bytes of memory": lambda: on_a_small_machine(
+        ns.Probe("R", "w", steps=[0, 1])
+    ),
+    "rnn: decorrelate = 'False' must be True or False": lambda: ns.rnn(
+        1, 2, 1, decorrelate="False"
+    ),
+    "Population 'hidden': size = '3' must be a whole number": lambda: ns.rnn(1, "3", 1),
+    "Simulator: learn = 'no' must be True or False": lambda: simulator().run(**DATA, learn="no"),
+    "Simulator: reset = None must be True": lambda: simulator().run(**DATA, reset=None),
+    "Simulator: progress = 5 must be None or a function of (steps)": (
+        lambda: simulator().run(**DATA, progress=5)
+    ),
+    "Simulator: weights = 5 must be a mapping": lambda: setattr(simulator(), "weights", 5),
+    "Simulator: noise = 'off' must be": lambda: simulator().evaluate(**DATA, noise="off"),
+    "side_by_side: simulators = None must be different simulators": (
+        lambda: ns.side_by_side(None, **DATA)
+    ),
+    "side_by_side: simulators = 5 must be": lambda: ns.side_by_side([5], **DATA),
+    "baselines: task = None must be a task": lambda: ns.baselines(None, simulator()),
+    "baselines: untrained = None must be": lambda: ns.baselines(task(), None),
+    "baselines: epochs = -1 must be": lambda: ns.baselines(task(), simulator(), epochs=-1),
+    "baselines: epochs = True must be": lambda: ns.baselines(task(), simulator(), epochs=True),
+    "train: history = {} must be None or a History": (
+        lambda: ns.train(simulator(), task(), history={}, **quietly)
+    ),
+    "train: measure = 5 must be None or a function of (sim, inputs, targets)": (
+        lambda: ns.train(simulator(), task(), measure=5, **quietly)
+    ),
+    "train: on_epoch = <built-in function getpid> must be None or a function of (history)": (
+        lambda: ns.train(simulator(), task(), on_epoch=os.getpid, **quietly)
+    ),
+    "train: what measure returns = 5 must be a mapping of numbers by name": (
+        lambda: ns.train(simulator(), task(), measure=measuring(5), **quietly)
+    ),
+    "train: what measure returns['a'] = 'b' must be a number": (
+        lambda: ns.train(simulator(), task(), measure=measuring({"a": "b"}), **quietly)
+    ),
+    "train: a name in what measure returns = 5 must be text": (
+        lambda: ns.train(simulator(), task(), measure=measuring({5: 1}), **quietly)
+    ),
+    "Judging.score: what it returns = [0.1] must be a mapping": (
+        lambda: ns.train(simulator(), Judging([0.1]), **quietly)
+    ),
+    "Judging.score: what it returns['mse'] = [] must be a number": (
+        lambda: ns.train(simulator(), Judging({"mse": []}), **quietly)
+    ),
+    "train: checkpoint = 5 must be a path": (
+        lambda: ns.train(simulator(), task(), checkpoint=5, **quietly)
+    ),
+    "checkpoint: path = 5 must be a path": lambda: ns.Simulator.load(5),
+    "checkpoint: path = b'x' must be a path": lambda: simulator().save(b"x"),
+    "checkpoint: path = '' must be a path": lambda: simulator().save(""),
+    ".: could not be written (it is a folder)": lambda: simulator().save("."),
+    "x.npz: only what JSON can hold can be saved": (
+        lambda: simulator().save("x.npz", extra={"a": {1}})
+    ),
+    "Simulator: extra = 0 must be None or a mapping": lambda: simulator().save("x.npz", extra=0),
+    "Simulator: known = 5 must be classes": lambda: ns.Simulator.load("there.npz", known=5),
+    # Sizes.
+    "of memory; this machine has": lambda: neurosim_tasks.MackeyGlass(batch=10**15),
+    "units of time would take": lambda: neurosim_tasks.MackeyGlass(steps=10**15),
+    "100000000000000000000 sequences": lambda: neurosim_tasks.Copying(sequences=10**19),
+    "lags = 1000000000000 for": lambda: task().baselines(lags=10**12),
+    "Population 'hidden': size = 1000000000000000000000000000000 must be a whole number in [1, 2": (
+        lambda: ns.rnn(1, 10**30, 1)
+    ),
+    "Network: 1,000,002,000,000 weights would take 4 TB of memory; this machine has": (
+        lambda: ns.rnn(1, 10**6, 1).initial_weights()
+    ),
+    "Simulator: batch = 1000000000000000, 2 passes, 5 neurons and 24 weights would take": (
+        lambda: simulator(batch=10**15)
+    ),
+    "Simulator: threads = 100000 must be a whole number in [1, 1025)": (
+        lambda: ns.Simulator(NET, threads=100000)
+    ),
+    "ANP: pairs = 1000000000 must be a whole number in [0, 10000)": (
+        lambda: ns.ANP(1e-3, pairs=10**9)
+    ),
+    "NP: window = 1000000000000000000000000000000 must be": lambda: ns.NP(1e-3, window=10**30),
+    "BPTT: a memory of 4,000,000,000 steps would take": (
+        lambda: ns.Simulator(NET, ns.BPTT(1e-3, truncate=4 * 10**9), batch=1000)
+    ),
+    "align: truncations = count(1) must be whole numbers": (
+        lambda: ns.align(simulator(), **DATA, truncations=itertools.count(1))
+    ),
+    # Numbers that float32 cannot hold.
+    "learning_rate = 1e-50 must be a finite number > 0, or one per projection; float32 makes 0": (
+        lambda: ns.ANP(1e-50)
+    ),
+    "learning_rate['A'] = 1e-50 must be a finite number > 0": lambda: ns.BPTT({"A": 1e-50}),
+    "NP: noise_std = 1e+50 must be a finite number > 0": lambda: ns.NP(1e-3, noise_std=1e50),
+    "float32 makes inf of it": lambda: ns.NP(1e-3, noise_std=1e50),
+    "NP: noise_std = 1e+30 must be one whose square float32 can hold": (
+        lambda: ns.NP(1e-3, noise_std=1e30)
+    ),
+    "beta2 = 0.999999999999 must be a number in [0, 1); float32 makes 1 of it": (
+        lambda: ns.NP(1e-3, beta2=1 - 1e-12)
+    ),
+    "Substrate: act_noise = 1e-50 must be": lambda: ns.Substrate(act_noise=1e-50),
+    "bptt.gradients: weights['R'] must be finite": lambda: ns.bptt.gradients(nan("R"), **DATA),
+    "bptt.gradients: inputs must be finite": (
+        lambda: ns.bptt.gradients(MATRICES, DATA["inputs"] * np.nan, DATA["targets"])
+    ),
+    "bptt.gradients: targets must be finite": (
+        lambda: ns.bptt.gradients(MATRICES, DATA["inputs"], DATA["targets"] + np.inf)
+    ),
+}
+
+
+def on_a_small_machine(probe):
+    sim = simulator()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(errors, "memory", lambda: 71)
+        sim.run(**DATA, probes=[probe])
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_it_says_what_was_given_and_what_is_allowed(said, place):
+    with pytest.raises(ERRORS) as refused:
+        SAID[said]()
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_measured_becomes_numbers_of_pythons_own():
+    row = ns.train(
+        simulator(), task(), measure=measuring({"n": np.int64(3), "x": np.array(0.5)}), **quietly
+    ).last
+    assert (row["n"], row["x"]) == (3.0, 0.5)
+    assert type(row["x"]) is float

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
@@ -303,9 +302,8 @@ def _task(given: Mapping[str, Any], training: TrainingTable) -> tuple[Any, str]:
     known = {f.name for f in fields(cls)} if is_dataclass(cls) else set()
     batch = table.get("batch", training.batch)
     if batch != training.batch and "batch" in known:
-        raise InputError(
-            f"[task] batch = {shown(batch)}: must be that of [training], {training.batch}; leave it out"
-        )
+        says = f"must be that of [training], {training.batch}; leave it out"
+        raise InputError(f"[task] batch = {shown(batch)}: {says}")
     for key in ("batch", "seed"):
         if key in known:
             table.setdefault(key, getattr(training, key))
@@ -384,10 +382,7 @@ def override(text: str) -> tuple[str, Any]:
     field, equals, right = text.partition("=")
     if not equals or "." not in field or not all(field.strip().split(".")):
         raise InputError(f"--set {text}: must be table.key=value")
-    try:
-        return field.strip(), tables.read(f"value = {right}")["value"]
-    except tomllib.TOMLDecodeError:
-        return field.strip(), right.strip()
+    return field.strip(), tables.value(right)
 
 
 def _put(given: dict[str, Any], field: str, value: Any) -> None:

@@ -41,6 +41,21 @@ def read(text: str) -> dict[str, Any]:
     return found
 
 
+def value(text: str) -> Any:
+    """Read one value as in TOML; what is none is text.
+
+    Raises
+    ------
+    InputError
+        If it is nested too deep, or a number that Python does not read.
+    """
+    try:
+        found = read(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+    return found["value"] if len(found) == 1 else text.strip()
+
+
 def refuse_deep(table: Mapping[str, Any]) -> None:
     """Refuse tables in tables in tables, before anything goes through them."""
     depth, level = 0, list(table.values())

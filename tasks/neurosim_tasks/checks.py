@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 from contextlib import suppress
@@ -85,6 +86,26 @@ def one_of(owner: object, field: str, value: Any, choices: tuple[Any, ...]) -> N
     # By type as well: 1 == True, and an array compares to an array.
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise refuse(owner, field, value, "one of " + ", ".join(repr(c) for c in choices))
+
+
+def some_path(owner: object, field: str, value: Any, allowed: str) -> None:
+    """Refuse what no file can be called: no text or path, empty, too long.
+
+    Raises
+    ------
+    TaskError
+        If it is not a path.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    fine = isinstance(text, str) and text != ""
+    try:
+        os.lstat(str(text))
+    except ValueError:  # characters that no path can have
+        fine = False
+    except OSError as error:
+        fine = fine and error.errno != errno.ENAMETOOLONG
+    if not fine:
+        raise refuse(owner, field, value, allowed)
 
 
 def settle(task: object, at_least: dict[str, int]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim_tasks.checks import TaskError, numbers, one_of, refuse, settle, whole
+from neurosim_tasks.checks import TaskError, numbers, one_of, refuse, settle, some_path, whole
 from neurosim_tasks.gaps import bridge
 from neurosim_tasks.stations import locate
 from neurosim_tasks.tables import Layout, read
@@ -115,9 +115,7 @@ class Weather(Task):
         one_of(self, "centre_inputs", self.centre_inputs, (False, True))
         whole(self, "test_months", self.test_months, 1, ("a thousand years", 12_000))
         if self.path is not None:
-            path = os.fspath(self.path) if isinstance(self.path, str | os.PathLike) else None
-            if not isinstance(path, str) or path == "" or "\0" in path:
-                raise refuse(self, "path", self.path, "the path of a CSV file or a folder, or None")
+            some_path(self, "path", self.path, "the path of a CSV file or a folder, or None")
         if not isinstance(self.station, str | None):
             raise refuse(self, "station", self.station, "text, or None")
         if isinstance(self.year, Sequence) and not isinstance(self.year, str) and self.year:

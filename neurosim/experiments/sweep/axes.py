@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -245,33 +244,26 @@ def option(text: str) -> Axis:
         raise InputError(
             f"--over {text}: must be table.key=value,value,... or table.key=log(low,high,points)"
         )
-    call = _CALL.fullmatch(right)
-    given: Any
-    if call:
-        numbers = [_value(part) for part in call[2].split(",")]
-        if len(numbers) != 3:
-            raise InputError(f"--over {text}: {call[1]}(low, high, points) takes three numbers")
-        given = {call[1]: numbers[:2], "points": numbers[2]}
-    else:
-        given = _list(right)
     try:
+        given = _given(right)
         return Axis(tuple({field: value} for value in values(field, given)))
     except InputError as error:
         raise InputError(f"--over {text}: {error}") from error
 
 
+def _given(text: str) -> Any:
+    call = _CALL.fullmatch(text)
+    if not call:
+        return _list(text)
+    numbers = list(map(tables.value, call[2].split(",")))
+    if len(numbers) != 3:
+        raise InputError(f"{call[1]}(low, high, points) takes three numbers")
+    return {call[1]: numbers[:2], "points": numbers[2]}
+
+
 def _list(text: str) -> list[Any]:
-    try:
-        return list(tables.read(f"v = [{text}]")["v"])
-    except tomllib.TOMLDecodeError:
-        return [_value(part) for part in text.split(",")]
-
-
-def _value(text: str) -> Any:
-    try:
-        return tables.read(f"v = {text.strip()}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text.strip()
+    found = tables.value(f"[{text}]")
+    return found if isinstance(found, list) else list(map(tables.value, text.split(",")))
 
 
 def seeds_option(text: str) -> tuple[int, ...]:
@@ -282,11 +274,11 @@ def seeds_option(text: str) -> tuple[int, ...]:
     InputError
         If it is neither.
     """
-    parts = [_value(part) for part in text.split(",") if part.strip()]
-    given = parts[0] if len(parts) == 1 and "," not in text else parts
     try:
-        found = _seeds(given)
+        parts = [tables.value(part) for part in text.split(",") if part.strip()]
+        found = _seeds(parts[0] if len(parts) == 1 and "," not in text else parts)
     except InputError as error:
-        raise InputError(str(error).replace("[sweep] seeds = ", "--seeds ")) from error
+        says = str(error).removeprefix("[sweep] seeds = ")
+        raise InputError(f"--seeds {says}") from error
     assert found is not None
     return found
