@@ -17,10 +17,18 @@ from neurosim.errors import (
     require_count,
     require_flag,
     require_memory,
+    require_number,
     require_one_of,
     shown,
 )
-from neurosim.local import DECORRELATION, ProjectionRule, arguments, options, scalar
+from neurosim.local import (
+    DECORRELATION,
+    ProjectionRule,
+    arguments,
+    check_feedback_numbers,
+    options,
+    scalar,
+)
 from neurosim.network import Network
 
 THREADS = 1025  # fewer than so many: each is one of the system's, with memory of its own
@@ -90,6 +98,8 @@ def check_rule(rule: Any) -> None:
     perturbs = getattr(rule, "perturbs", "neurons")
     choices = ("neurons", "weights")
     require_one_of(owner, "perturbs", perturbs, choices, "'neurons' or 'weights'")
+    require_flag(owner, "outputs_may_wait", getattr(rule, "outputs_may_wait", True))
+    check_feedback_numbers(rule)
 
 
 def _refuse_no_number(function: Any, arguments: int, owner: str) -> None:
@@ -149,6 +159,8 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
         )
     owner = type(decorrelation).__name__
     _refuse_no_number(synapse, len(arguments(synapse, DECORRELATION, owner)), owner)
+    rate = getattr(decorrelation, "learning_rate", None)
+    require_number(owner, "learning_rate", rate, "(0, inf)")
     if all(p.decorrelation is None for p in network.populations):
         raise InputError(
             f"Simulator: decorrelation = {decorrelation!r} has nothing to act on; build the "

@@ -71,6 +71,8 @@ class Population:
                 allowed = "a neuron model such as neurosim.Tanh(), or None for the input population"
                 raise InputError(f"{owner}: neuron = {shown(self.neuron)} must be {allowed}")
             arguments(activity, ACTIVITY, type(self.neuron).__name__)
+            tau, allowed = getattr(self.neuron, "tau", 1.0), "a finite number of steps >= 1"
+            require_number(type(self.neuron).__name__, "tau", tau, "[1, inf)", allowed)
         if self.decorrelation is not None:
             fine = _is_name(self.decorrelation) and self.neuron is not None
             allowed = "None, or a matrix's name on a population that has a neuron model"

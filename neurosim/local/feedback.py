@@ -8,8 +8,8 @@ from typing import Any
 from neurosim.errors import InputError, require_number, require_one_of
 
 
-def check_feedback(rule: Any) -> None:
-    """Refuse options that mean nothing to a rule with feedback, and wrong values of its own.
+def check_feedback_numbers(rule: Any) -> None:
+    """Refuse a gain or a rate of feedback that is none; a rule without them is fine.
 
     Raises
     ------
@@ -22,6 +22,18 @@ def check_feedback(rule: Any) -> None:
     if hasattr(rule, "feedback_rate"):
         allowed = "a number in (0, 2); beyond, guesses diverge"
         require_number(owner, "feedback_rate", rule.feedback_rate, "(0, 2)", allowed)
+
+
+def check_feedback(rule: Any) -> None:
+    """Refuse options that mean nothing to a rule with feedback, and wrong values of its own.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    owner = type(rule).__name__
+    check_feedback_numbers(rule)
     schedules = ("online", "window", "sequence") if rule.passes > 1 else ("online", "sequence")
     require_one_of(owner, "schedule", rule.schedule, schedules)
     for field in fields(rule):

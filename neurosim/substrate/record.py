@@ -217,8 +217,10 @@ class Substrate:
         self._check_full_scale()
         self._check_drift()
 
-    def _number(self, name: str, *how: str, optional: bool = False) -> None:
-        require_number("Substrate", name, getattr(self, name), *how, optional=optional)
+    def _number(
+        self, name: str, within: str, allowed: str | None = None, optional: bool = False
+    ) -> None:
+        require_number("Substrate", name, getattr(self, name), within, allowed, optional)
 
     def _is_zero(self, name: str) -> bool:
         """Whether a field that may be None is 0, which assumes nothing either."""
