@@ -13,7 +13,6 @@ from neurosim import bptt, screen
 from neurosim.checks import finite_array
 from neurosim.engines.chip import Chip
 from neurosim.errors import (
-    MANY,
     SEEDS,
     InputError,
     is_count,
@@ -152,7 +151,7 @@ def align(
     given = finite_array(inputs, "inputs", (None, None, network.inputs.size))
     steps, series = given.shape[:2]
     wanted = finite_array(targets, "targets", (steps, series, network.outputs.size))
-    require_count("align", "draws", draws, 2, MANY)
+    require_count("align", "draws", draws, 2)
     require_count("align", "seed", seed, 0, SEEDS, optional=True)
     require_flag("align", "progress", progress)
     most = (2**32 - 1) // steps

@@ -130,7 +130,7 @@ def test_a_sweep_of_too_many_runs_is_refused_before_it_is_written_out(table, say
         (("run", "--set", "network.hidden=1000000"), "weights would take 8 TB of memory"),
         (("run", "--set", "training.batch=2000000000"), "series (batch, for training and"),
         (("run", "--threads", "100000"), "threads = 100000 must be a whole number in [1, 1025)"),
-        (("align", "--draws", "1000000000"), "draws = 1000000000 must be a whole number in [2,"),
+        (("align", "--draws", "1000000000"), "draws = 1000000000 must be at most"),
     ],
 )
 def test_the_command_line_says_it_in_words(arguments, says, neurosim, tiny_file, monkeypatch):
