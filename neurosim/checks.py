@@ -172,7 +172,7 @@ def array_of(values: ArrayLike, name: str, wanted: str) -> NDArray[Any]:
     """Array of whatever can be one; `wanted` is its shape, for the message."""
     try:
         return np.asarray(values)
-    except Exception as error:  # what converts itself to an array may fail in its own way
+    except Exception as error:  # an object's own conversion to an array can raise anything
         text = f"Simulator: {name} must be numbers of shape {wanted} ({error})"
         raise InputError(text) from error
 

@@ -95,7 +95,7 @@ def shown(value: Any) -> str:
     """Write a value on one line, of bounded length, whatever it is."""
     try:
         text = repr(value)
-    except Exception:  # whole numbers of thousands of digits, and what cannot write itself
+    except Exception:  # a whole number of thousands of digits; an object whose repr raises
         text = object.__repr__(value)
     text = " ".join(text.split()) if "\n" in text else text
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
@@ -271,7 +271,7 @@ def require_memory(owner: str, what: str, nbytes: int) -> None:
 
 @functools.cache
 def memory() -> int:
-    """Memory that this process may have at most [bytes]."""
+    """Find how much memory this process can have at most [bytes]."""
     found = []
     with suppress(AttributeError, OSError, ValueError):  # Windows does not say
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -290,7 +290,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def _real(value: Any) -> float:
-    """A real number as Python's float; NaN for all else."""
+    """Turn a real number into Python's float, all else into NaN."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return math.nan
     try:
@@ -300,7 +300,7 @@ def _real(value: Any) -> float:
 
 
 def _as_float32(value: float) -> float:
-    """What float32 makes of a number: 0 or infinity, where it cannot hold it."""
+    """Round a number to float32: to 0 or infinity where that cannot hold it."""
     if not SMALLEST <= abs(value) <= LARGEST:
         return math.copysign(math.inf, value) if abs(value) > 1 else 0.0 * value
     fraction, exponent = math.frexp(value)
@@ -320,14 +320,14 @@ def _inside(value: float, within: str) -> bool:
 
 
 def _kind(value: Any) -> Any:
-    """The type by which a value is compared; what is no text, number or None is itself."""
+    """Find the type by which a value is compared: text, whole number, flag, None or another."""
     if value is None or is_flag(value):
         return None if value is None else bool
     return int if is_count(value) else str if isinstance(value, str) else object
 
 
 def _bytes(n: int) -> str:
-    """A number of bytes, in words."""
+    """Write a number of bytes."""
     size, units = float(min(n, 10**300)), ("bytes", "kB", "MB", "GB", "TB")
     power = min(int(math.log10(max(size, 1)) // 3), len(units) - 1)
     return f"{size / 1000**power:.3g} {units[power]}"

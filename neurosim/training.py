@@ -293,6 +293,12 @@ def numbers(owner: str, field: str, given: Any) -> dict[str, float]:
     return found
 
 
+def scores(task: TaskLike, outputs: Any, targets: Any) -> dict[str, float]:
+    """Judge outputs as a task does; refuse what are no scores."""
+    owner = f"{type(task).__name__}.score"
+    return numbers(owner, "what it returns", task.score(outputs, targets))
+
+
 def judged(
     sim: Simulator, task: TaskLike, inputs: Any, targets: Any
 ) -> tuple[dict[str, float], NDArray[np.float32] | None]:
@@ -302,13 +308,11 @@ def judged(
     ``..._without_noise``.
     """
     outputs = sim.evaluate(inputs, targets).outputs
-    owner = f"{type(task).__name__}.score"
-    scores = numbers(owner, "what it returns", task.score(outputs, targets))
+    found = scores(task, outputs, targets)
     if sim.substrate.noisy:
-        quiet = task.score(sim.evaluate(inputs, targets, noise=False).outputs, targets)
-        quiet = numbers(owner, "what it returns", quiet)
-        scores |= {f"{name}_without_noise": value for name, value in quiet.items()}
-    return scores, outputs
+        quiet = scores(task, sim.evaluate(inputs, targets, noise=False).outputs, targets)
+        found |= {f"{name}_without_noise": value for name, value in quiet.items()}
+    return found, outputs
 
 
 def _learn(

@@ -157,7 +157,7 @@ def array_of(owner: str, name: str, values: Any, shape: str) -> Any:
     try:
         array = values if hasattr(values, "__array_function__") else np.asarray(values)
         kind = array.dtype.kind
-    except Exception as error:  # what converts itself to an array may fail in its own way
+    except Exception as error:  # an object's own conversion to an array can raise anything
         raise InputError(f"{owner}: {name} must be numbers of shape {shape} ({error})") from error
     if kind not in "fiu":
         raise InputError(f"{owner}: {name} must be numbers of shape {shape}, not {array.dtype}")

@@ -222,7 +222,7 @@ class Chip:
 
 
 def _held(what: str, value: float) -> float:
-    """A number that a chip works with; refuse one that float32 makes 0 or infinity of."""
-    allowed = "a number that float32 can hold, in units of what it is about"
+    """Refuse a derived number that float32 rounds to 0 or infinity; return it otherwise."""
+    allowed = "a number that float32 can hold, in the network's units"
     require(is_number(value), "Substrate", what, value, allowed)
     return value

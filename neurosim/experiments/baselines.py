@@ -13,7 +13,7 @@ from neurosim.errors import EPOCHS, require, require_count
 from neurosim.network import Population, Projection
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
-from neurosim.training import check_task
+from neurosim.training import check_task, scores
 
 STRENGTHS = 10.0 ** np.arange(-9, 2)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
@@ -110,9 +110,9 @@ def readout(sim: Simulator) -> Projection:
 
 def _scores(task: Any, answers: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     return {
-        f"{part}_{name}": float(value)
+        f"{part}_{name}": value
         for part, (outputs, targets) in answers.items()
-        for name, value in task.score(outputs, targets).items()
+        for name, value in scores(task, outputs, targets).items()
     }
 
 

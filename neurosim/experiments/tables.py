@@ -42,7 +42,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def value(text: str) -> Any:
-    """Read one value as in TOML; what is none is text.
+    """Read one value as in TOML, or else as text.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def value(text: str) -> Any:
 
 
 def refuse_deep(table: Mapping[str, Any]) -> None:
-    """Refuse tables in tables in tables, before anything goes through them."""
+    """Refuse tables that are nested deeper than `DEEPEST`, before any of them is walked through."""
     depth, level = 0, list(table.values())
     while level := [item for value in level for item in _inside(value)]:
         depth += 1

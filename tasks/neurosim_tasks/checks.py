@@ -30,7 +30,7 @@ def shown(value: object) -> str:
     """Write a value on one line, of bounded length, whatever it is."""
     try:
         text = repr(value)
-    except Exception:  # whole numbers of thousands of digits, and what cannot write itself
+    except Exception:  # a whole number of thousands of digits; an object whose repr raises
         text = object.__repr__(value)
     text = " ".join(text.split()) if "\n" in text else text
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
@@ -154,7 +154,7 @@ def fits(owner: object, what: str, nbytes: int) -> None:
 
 @functools.cache
 def memory() -> int:
-    """Memory that this process may have at most [bytes]."""
+    """Return how much memory this process can have at most [bytes]."""
     found = []
     with suppress(AttributeError, OSError, ValueError):  # Windows does not say
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -184,7 +184,7 @@ def numbers(owner: object, field: str, values: Any, shape: str) -> NDArray[Any]:
     """
     try:
         array = np.asarray(values)
-    except Exception as error:  # what converts itself to an array may fail in its own way
+    except Exception as error:  # an object's own conversion to an array can raise anything
         text = f"{type(owner).__name__}: {field} must be numbers of shape {shape} ({error})"
         raise TaskError(text) from error
     if array.dtype.kind not in "fiub":

@@ -89,7 +89,7 @@ class Axes:
 
     @property
     def size(self) -> int:
-        """How many runs that makes."""
+        """Number of runs."""
         sizes = [len(axis.settings) for axis in self.axes]
         return math.prod(sizes) * len(self.seeds or (None,))
 
@@ -98,7 +98,7 @@ class Axes:
 
 
 def _hashable(value: Any) -> Any:
-    """What equals another exactly if values do, and can be looked up."""
+    """Turn tables and lists into values that can be looked up in a set; equality stays."""
     if isinstance(value, Mapping):
         return frozenset((key, _hashable(item)) for key, item in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
