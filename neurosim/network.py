@@ -267,14 +267,19 @@ class Network:
         require_memory("Network", f"{name!r} of shape {shape}", 8 * math.prod(sizes))
         key = zlib.crc32(name.encode())
         generator = np.random.Generator(np.random.PCG64([self.seed, key]))
-        if initial == "orthogonal":
-            # The signs make it uniform over all orthogonal matrices (Mezzadri 2007).
-            tall = generator.standard_normal((max(shape), min(shape)))
-            q, r = np.linalg.qr(tall)
-            q = gain * q * np.sign(np.diagonal(r))
-            return np.ascontiguousarray(q if shape[0] >= shape[1] else q.T, dtype=np.float32)
-        std = gain * math.sqrt(2.0 / sum(shape))
-        return (std * generator.standard_normal(shape)).astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+            if initial == "orthogonal":
+                # The signs make it uniform over all orthogonal matrices (Mezzadri 2007).
+                tall = generator.standard_normal((max(shape), min(shape)))
+                q, r = np.linalg.qr(tall)
+                q = gain * q * np.sign(np.diagonal(r))
+                drawn = np.ascontiguousarray(q if shape[0] >= shape[1] else q.T, dtype=np.float32)
+            else:
+                std = gain * math.sqrt(2.0 / sum(shape))
+                drawn = (std * generator.standard_normal(shape)).astype(np.float32)
+        fine = bool(np.isfinite(drawn).all())
+        require(fine, f"Projection {name!r}", "gain", gain, "small enough for finite weights")
+        return drawn
 
 
 def rnn(

@@ -287,7 +287,7 @@ def numbers(owner: str, field: str, given: Any) -> dict[str, float]:
         try:
             found[name] = math.nan if isinstance(value, str | bytes) else float(value)
             fine = not isinstance(value, str | bytes)
-        except (TypeError, ValueError, OverflowError):
+        except Exception:  # an object's own conversion to a number can raise anything
             fine = False
         require(fine, owner, f"{field}[{name!r}]", value, "a number")
     return found

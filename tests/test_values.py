@@ -302,12 +302,12 @@ def test_what_is_usual_is_taken(name, place):
 @pytest.mark.parametrize(("name", "parameter"), CASES, ids=map(".".join, CASES))
 def test_a_bad_value_is_refused_or_meaningful(name, parameter, place):
     make, signature = face()[name]
-    usual, faults = given(name), []
+    call, usual, faults = make(), given(name), []
     about = str(signature.parameters[parameter].annotation)
     for value in (bad() for bad in BAD):
         words = errors.shown(value)[:60]
         try:
-            make()(**{**usual, parameter: value})
+            call(**{**usual, parameter: value})
         except ERRORS as error:
             if "\n" in str(error):
                 faults.append(f"{words}: more than a sentence: {error}")
@@ -466,6 +466,21 @@ SAID = {
     ),
     "beta2 = 0.999999999999 must be a number in [0, 1); float32 makes 1 of it": (
         lambda: ns.NP(1e-3, beta2=1 - 1e-12)
+    ),
+    "Projection 'R': gain = 3e+38 must be small enough for finite weights": (
+        lambda: ns.rnn(1, 1, 1, gain=3e38, seed=3).initial_weights()
+    ),
+    "bptt.SGD: weights['A'] = array([[1]]) must be an array (n_post, n_pre) of floats": (
+        lambda: ns.bptt.SGD({"A": np.ones((1, 1), int)}, {"A": 1.0})
+    ),
+    "bptt.Adam: gradients['A'] = (2, 2) must be of shape (2, 1)": (
+        lambda: ns.bptt.Adam(MATRICES, RATES).step(MATRICES, {**MATRICES, "A": np.ones((2, 2))})
+    ),
+    "Substrate: w_min_step of 'A' = 1e-40 must be a number that float32": (
+        lambda: simulator(substrate=ns.Substrate(w_max=1e-20, w_min_step=1e-20))
+    ),
+    "Substrate: spacing of act_bits = 1.": (
+        lambda: simulator(substrate=ns.Substrate(act_range=1e-37, act_bits=24))
     ),
     "Substrate: act_noise = 1e-50 must be": lambda: ns.Substrate(act_noise=1e-50),
     "bptt.gradients: weights['R'] must be finite": lambda: ns.bptt.gradients(nan("R"), **DATA),

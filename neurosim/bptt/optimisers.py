@@ -70,9 +70,13 @@ class SGD:
     def _matrix(self, field: str, values: Any, shape: tuple[int, ...] | None) -> Any:
         """Refuse what is no array of two axes, or of another shape."""
         array = array_of(self._owner, field, values, str(shape or "(n_post, n_pre)"))
-        fine = array is values and array.ndim == 2 if shape is None else array.shape == shape
-        allowed = "an array (n_post, n_pre)" if shape is None else f"of shape {shape}"
-        require(fine, self._owner, field, array.shape, allowed)
+        if shape is None:  # it will be changed in place
+            fine = array is values and array.ndim == 2 and array.dtype.kind == "f"
+            fine = fine and getattr(getattr(array, "flags", None), "writeable", True)
+            allowed = "an array (n_post, n_pre) of floats that can be written to"
+            require(fine, self._owner, field, values, allowed)
+        else:
+            require(array.shape == shape, self._owner, field, array.shape, f"of shape {shape}")
         return array
 
     def _change(self, name: str, rows: slice, gradient: Any, rate: float) -> Any:

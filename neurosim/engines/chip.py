@@ -62,6 +62,8 @@ class Chip:
                 raise InputError(
                     f"Substrate: w_max[{shown(name)}] names no matrix; {nearest(name, known)}"
                 )
+        for name in ("devices", "read_spacing", "event_spacing"):
+            getattr(self, name)  # what float32 cannot hold is refused now, not during a run
 
     # ---------------------------------------------------------------- neurons
 
