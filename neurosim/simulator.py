@@ -303,7 +303,7 @@ class Simulator:
     ) -> Record:
         require_function("Simulator", "progress", report, "steps")
         progress, sampler = self._prepare(engine, inputs, targets, learn, probes, outputs, reset)
-        engine.begin(rest=reset)
+        engine.begin(rest=bool(reset))
         done = 0
         try:
             for stop in sorted({*sampler.stops, *self._stretches(engine, progress.steps)}):
@@ -341,13 +341,15 @@ class Simulator:
         progress = Progress(
             inputs=given,
             targets=wanted,
-            learn=learn,
+            learn=bool(learn),
             clock=self._step,
             start=0,
             stop=0,
             loss=np.zeros((steps, batch), dtype=np.float32),
             reward=np.zeros((len(network.populations) - 1, steps, batch), dtype=np.float32),
-            outputs=np.zeros((steps * outputs, batch, network.outputs.size), dtype=np.float32),
+            outputs=np.zeros(
+                (steps * bool(outputs), batch, network.outputs.size), dtype=np.float32
+            ),
             events=np.zeros(steps, dtype=np.int64),
             operations=np.zeros(steps, dtype=np.int64),
             writes=np.zeros(steps, dtype=np.int64),
@@ -529,7 +531,7 @@ def side_by_side(
     make = type(sims[0]._engine)
     for sim, engine in zip(sims, make.side_by_side([sim._engine for sim in sims]), strict=True):
         sim._engine = engine
-        engine.begin(rest=reset)
+        engine.begin(rest=bool(reset))
     stretches, done = [progress for progress, _ in prepared], 0
     try:
         for stop in sorted(sims[0]._stretches(sims[0]._engine, stretches[0].steps)):

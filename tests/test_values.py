@@ -340,6 +340,40 @@ class Judging:
         return self._scores
 
 
+class Own:
+    """A rule that inherits from nothing, and takes whatever it is given."""
+
+    def __init__(self, **given):
+        vars(self).update({"learning_rate": 1e-3, "noise_std": 1e-3} | given)
+
+    @staticmethod
+    def neuron(slope, feedback):
+        return slope * feedback
+
+    @staticmethod
+    def synapse(pre, signal):
+        return signal * pre
+
+
+class Decorrelating:
+    @staticmethod
+    def synapse(post, pre, different):
+        return different * post * pre
+
+
+class Model:
+    def __init__(self, tau):
+        self.tau = tau
+
+    @staticmethod
+    def activity(a, x, leak, keep):
+        return leak * a + keep * x
+
+
+def own(**given):
+    return ns.Simulator(NET, Own(**given), engine="objects")
+
+
 def nan(name):
     return {**MATRICES, name: MATRICES[name] * np.nan}
 
@@ -427,6 +461,19 @@ SAID = {
     ),
     "Simulator: extra = 0 must be None or a mapping": lambda: simulator().save("x.npz", extra=0),
     "Simulator: known = 5 must be classes": lambda: ns.Simulator.load("there.npz", known=5),
+    # Parts of one's own.
+    "Own: learning_rate = 'fast' must be a finite number": lambda: own(learning_rate="fast"),
+    "Own: passes = array([1, 2]) must be 1; or 2": lambda: own(passes=np.array([1, 2])),
+    "Own: perturbs = ['weights'] must be 'neurons'": lambda: own(perturbs=["weights"]),
+    "Own: feedback_rate = 'x' must be a number in (0, 2)": lambda: own(feedback_rate="x"),
+    "Own: outputs_may_wait = 'no' must be True": lambda: own(outputs_may_wait="no"),
+    "Decorrelating: learning_rate = None must be": (
+        lambda: ns.Simulator(NET, decorrelation=Decorrelating(), engine="objects")
+    ),
+    "Model: tau = 'x' must be a finite number of steps": lambda: ns.rnn(1, 2, 1, neuron=Model("x")),
+    "Preset: network = 'hidden' must be one of n_inputs": (
+        lambda: ns.presets.Preset({"hidden": 3}, ns.ANP(1e-3))
+    ),
     # Sizes.
     "of memory; this machine has": lambda: neurosim_tasks.MackeyGlass(batch=10**15),
     "units of time would take": lambda: neurosim_tasks.MackeyGlass(steps=10**15),
@@ -506,6 +553,14 @@ def test_it_says_what_was_given_and_what_is_allowed(said, place):
         SAID[said]()
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_flag_of_numpys_is_a_flag():
+    told = simulator().run(**DATA, learn=np.bool_(True), outputs=np.bool_(True), reset=np.True_)
+    np.testing.assert_array_equal(told.loss, simulator().run(**DATA, outputs=True).loss)
+    assert told.outputs.shape == (4, 1, 1)
+    assert simulator().run(**DATA, outputs=np.bool_(False)).outputs is None
+    assert ns.rnn(1, 2, 1, decorrelate=np.bool_(False)) == ns.rnn(1, 2, 1)
 
 
 def test_what_is_measured_becomes_numbers_of_pythons_own():
