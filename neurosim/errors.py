@@ -205,12 +205,15 @@ def require_one_of(
     require(is_one_of(value, choices), owner, field, value, allowed)
 
 
-def require_function(owner: str, field: str, value: Any, *given: str) -> None:
-    """Refuse what is neither None nor a function that takes so many arguments; `given` names them.
+def require_function(
+    owner: str, field: str, value: Any, *given: str, optional: bool = True
+) -> None:
+    """Refuse what is no function of so many arguments, which `given` names.
 
     A function that does not tell what it takes, as some of Python's own, is believed.
+    `optional` says whether None is allowed too.
     """
-    fine = value is None or callable(value)
+    fine = callable(value) or (optional and value is None)
     if callable(value):
         try:
             inspect.signature(value).bind(*given)
@@ -218,7 +221,8 @@ def require_function(owner: str, field: str, value: Any, *given: str) -> None:
             fine = False
         except ValueError:
             pass
-    require(fine, owner, field, value, f"None or a function of ({', '.join(given)})")
+    allowed = f"a function of ({', '.join(given)})"
+    require(fine, owner, field, value, f"None or {allowed}" if optional else allowed)
 
 
 def require_list(owner: str, field: str, values: Any, allowed: str) -> list[Any]:

@@ -89,7 +89,5 @@ def _one(name: str) -> Callable[..., Mapping[str, float]]:
         own = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"[training] measures: {name!r} cannot be imported ({error})") from error
-    if not callable(own):
-        raise InputError(f"[training] measures: {name!r} must be a function, is {own!r}")
-    require_function(WHERE, name, own, "sim", "inputs", "targets")
+    require_function(WHERE, name, own, "sim", "inputs", "targets", optional=False)
     return own

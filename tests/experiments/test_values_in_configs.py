@@ -124,7 +124,7 @@ def test_a_sweep_of_too_many_runs_is_refused_before_it_is_written_out(table, say
         (("run", "--set", "network.neuron=.x:Y"), "neuron '.x:Y' cannot be imported"),
         (
             ("run", "--set", 'training.measures=["os:getpid"]'),
-            "measures: os:getpid = <built-in function getpid> must be None or a function of (sim,",
+            "measures: os:getpid = <built-in function getpid> must be a function of (sim,",
         ),
         (("run", "--set", "network.hidden=1" + "0" * 30), "input should be less than 2147483648"),
         (("run", "--set", "network.hidden=1000000"), "weights would take 8 TB of memory"),
