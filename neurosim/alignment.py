@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from neurosim import bptt, screen
 from neurosim.checks import finite_array
 from neurosim.engines.chip import Chip
-from neurosim.errors import InputError, is_count, require
+from neurosim.errors import (
+    SEEDS,
+    InputError,
+    is_count,
+    require,
+    require_count,
+    require_flag,
+    require_list,
+)
 from neurosim.moments import GROUPS, Arrays, Moments, compare
 from neurosim.network import Network, rnn
 from neurosim.neurons import One
@@ -60,10 +68,7 @@ class Alignment:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the cosine to each gradient, one line per projection, with standard errors."""
-        if ax is None:
-            from neurosim.drawing import axes
-
-            ax = axes()
+        ax = screen.axes("Alignment", ax)
         for name, rows in self.frame.groupby("projection", sort=False):
             ax.errorbar(
                 rows["reference"],
@@ -146,8 +151,9 @@ def align(
     given = finite_array(inputs, "inputs", (None, None, network.inputs.size))
     steps, series = given.shape[:2]
     wanted = finite_array(targets, "targets", (steps, series, network.outputs.size))
-    fine = is_count(draws) and draws >= 2
-    require(fine, "align", "draws", draws, "a whole number >= 2")
+    require_count("align", "draws", draws, 2)
+    require_count("align", "seed", seed, 0, SEEDS, optional=True)
+    require_flag("align", "progress", progress)
     most = (2**32 - 1) // steps
     allowed = f"at most {most} with {steps} steps: noise would repeat"
     require(draws <= most, "align", "draws", draws, allowed)
@@ -257,10 +263,10 @@ def _references(
 
 def _lengths(field: str, lengths: Any) -> list[int]:
     """Refuse what is not whole numbers of steps."""
-    several = isinstance(lengths, Iterable) and not isinstance(lengths, str)
-    found = list(lengths) if several else []
-    fine = several and all(is_count(length) and length >= 1 for length in found)
-    require(fine, "align", field, lengths, "whole numbers of steps >= 1")
+    allowed = "whole numbers of steps >= 1"
+    found = require_list("align", field, lengths, allowed)
+    fine = all(is_count(length) and length >= 1 for length in found)
+    require(fine, "align", field, lengths, allowed)
     return [int(length) for length in found]
 
 

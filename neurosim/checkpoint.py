@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import CheckpointError
+from neurosim.errors import CheckpointError, InputError
 from neurosim.files import parse_json, place, whole
 
 VERSION = 1
@@ -42,10 +42,16 @@ def write(
 
     Raises
     ------
+    InputError
+        If `path` is no path, or the description nothing that JSON can hold.
     StorageError
         If the file cannot be written; an older one is then untouched.
     """
-    told = np.array(text({"version": VERSION, **description}))
+    path = place(path, "checkpoint")
+    try:
+        told = np.array(text({"version": VERSION, **description}))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: only what JSON can hold can be saved ({error})") from error
     with whole(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **{_DESCRIPTION: told}, **dict(arrays))
 
@@ -64,6 +70,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
 
     Raises
     ------
+    InputError
+        If `path` is no path.
     CheckpointError
         If the file is missing, truncated, damaged, of another kind or another version.
     """
@@ -92,7 +100,7 @@ def _opened(
     path: str | os.PathLike[str],
 ) -> Iterator[tuple[zipfile.ZipFile, dict[str, Header]]]:
     """Open a file, and read the headers of its arrays, the description's apart."""
-    path = place(path)
+    path = place(path, "checkpoint")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     try:

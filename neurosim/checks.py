@@ -12,8 +12,26 @@ from numpy.typing import ArrayLike, NDArray
 from neurosim.bptt import BPTT
 from neurosim.checkpoint import Header
 from neurosim.engines import Plan
-from neurosim.errors import InputError, is_count, require
-from neurosim.local import DECORRELATION, ProjectionRule, arguments, check_scalar, options, scalar
+from neurosim.errors import (
+    SEEDS,
+    InputError,
+    require,
+    require_count,
+    require_flag,
+    require_memory,
+    require_number,
+    require_one_of,
+    shown,
+)
+from neurosim.local import (
+    DECORRELATION,
+    ProjectionRule,
+    arguments,
+    check_feedback_numbers,
+    check_scalar,
+    options,
+    scalar,
+)
 from neurosim.network import Network
 from neurosim.substrate import Substrate
 
@@ -41,6 +59,9 @@ def fitting(headers: Mapping[str, Header], plan: Plan) -> None:
     for name, shape in shapes.items():
         if headers[name].shape != shape:
             raise ValueError(f"{name} has shape {headers[name].shape}, must be {shape}")
+
+
+THREADS = 1025  # fewer than so many: each is one of the system's, with memory of its own
 
 
 def matching(
@@ -88,17 +109,24 @@ def check_parts(
     require(isinstance(network, Network), "Simulator", "network", network, "a Network")
     fine = isinstance(substrate, Substrate)
     require(fine, "Simulator", "substrate", substrate, "a Substrate")
-    require(is_count(batch) and batch >= 1, "Simulator", "batch", batch, "an int >= 1")
-    fine = is_count(seed) and 0 <= seed < 2**32
-    require(fine, "Simulator", "seed", seed, "a whole number in [0, 2**32)")
+    require_count("Simulator", "batch", batch, 1)
+    require_count("Simulator", "seed", seed, 0, SEEDS)
     check_rule(rule)
     check_decorrelation(decorrelation, network)
 
 
 def check_threads(threads: Any) -> None:
-    """Refuse a number of threads that is none."""
-    fine = is_count(threads) and threads >= 1
-    require(fine, "Simulator", "threads", threads, "a whole number >= 1")
+    """Refuse a number of threads that is none, or more than help any machine."""
+    require_count("Simulator", "threads", threads, 1, THREADS)
+
+
+def check_learn(learn: Any, rule: Any, decorrelation: Any) -> None:
+    """Refuse to learn by nothing."""
+    require_flag("Simulator", "learn", learn)
+    if learn and rule is None and decorrelation is None:
+        raise InputError(
+            "Simulator: learn = True needs a rule or a decorrelation; neither was given"
+        )
 
 
 def check_rule(rule: Any) -> None:
@@ -108,7 +136,7 @@ def check_rule(rule: Any) -> None:
     owner = type(rule).__name__
     if isinstance(rule, type) or scalar(type(rule), "synapse") is None:
         raise InputError(
-            f"Simulator: rule = {rule!r} must be an instance of a rule, with a function "
+            f"Simulator: rule = {shown(rule)} must be an instance of a rule, with a function "
             f"synapse(): for example ANP(learning_rate=1e-4)"
         )
     for place, known in ProjectionRule.knows.items():
@@ -116,7 +144,7 @@ def check_rule(rule: Any) -> None:
     _refuse_crooked_reward(rule)
     passes = getattr(rule, "passes", 2)
     allowed = "1; or 2, a baseline and a perturbed pass; or 'both', two noisy passes"
-    require(passes in (1, 2, "both"), owner, "passes", passes, allowed)
+    require_one_of(owner, "passes", passes, (1, 2, "both"), allowed)
     if passes == "both":
         _refuse_asking(
             rule,
@@ -132,8 +160,10 @@ def check_rule(rule: Any) -> None:
             "with passes = 1 there is no perturbed pass to compare the baseline with",
         )
     perturbs = getattr(rule, "perturbs", "neurons")
-    fine = perturbs in ("neurons", "weights")
-    require(fine, owner, "perturbs", perturbs, "'neurons' or 'weights'")
+    choices = ("neurons", "weights")
+    require_one_of(owner, "perturbs", perturbs, choices, "'neurons' or 'weights'")
+    require_flag(owner, "outputs_may_wait", getattr(rule, "outputs_may_wait", True))
+    check_feedback_numbers(rule)
 
 
 def _refuse_crooked_reward(rule: Any) -> None:
@@ -175,10 +205,12 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
     synapse = scalar(type(decorrelation), "synapse")
     if isinstance(decorrelation, type) or synapse is None:
         raise InputError(
-            f"Simulator: decorrelation = {decorrelation!r} must be an instance such as "
+            f"Simulator: decorrelation = {shown(decorrelation)} must be an instance such as "
             f"Decorrelation(learning_rate=1e-5)"
         )
     check_scalar(type(decorrelation), "synapse", DECORRELATION)
+    rate = getattr(decorrelation, "learning_rate", None)
+    require_number(type(decorrelation).__name__, "learning_rate", rate, "(0, inf)")
     if all(p.decorrelation is None for p in network.populations):
         raise InputError(
             f"Simulator: decorrelation = {decorrelation!r} has nothing to act on; build the "
@@ -213,8 +245,9 @@ def _finite(
         )
     try:
         raw = np.asarray(values)
-    except Exception as error:  # other libraries' arrays have errors of their own
+    except Exception as error:  # an object's own conversion to an array can raise anything
         raise InputError(f"{owner}: {name} must be {allowed} ({error})") from error
+    require_memory(owner, f"{name} of shape {raw.shape}", 4 * raw.size)
     if raw.dtype.kind not in "fiub":
         raise InputError(f"{owner}: {name} must be {allowed}, not {raw.dtype}")
     fine = raw.ndim == len(shape) and all(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
 
 _log = logging.getLogger("matplotlib")
 _level = _log.level
@@ -28,6 +27,7 @@ except ValueError:
 
     os.environ["MPLBACKEND"] = named
 
+from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
@@ -35,10 +35,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 _log.setLevel(_level)
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 __all__ = [
+    "Axes",
     "Figure",
     "FigureCanvasAgg",
     "Line2D",

@@ -14,21 +14,27 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from neurosim.errors import BusyError, CheckpointError, InputError, StorageError
+from neurosim.errors import BusyError, CheckpointError, InputError, StorageError, require_path
 
 
-def place(path: str | os.PathLike[str]) -> Path:
+def place(path: str | os.PathLike[str], owner: str = "file", field: str = "path") -> Path:
     """Find where a path leads that was given from outside: ``~`` stands for a home folder.
 
     A shell reads ``~`` only where a word begins with it: not in ``--out=~/runs``, in a variable
     of a container, or in Python.
 
+    Parameters
+    ----------
+    path : path-like
+    owner, field : str
+        What it is a path of, for the error.
+
     Raises
     ------
     InputError
-        If there is no such home folder.
+        If it is no path, or there is no such home folder.
     """
-    given = Path(path)
+    given = require_path(owner, field, path)
     try:
         return given.expanduser()
     except RuntimeError as error:
@@ -116,6 +122,8 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
+    InputError
+        If `path` is no path.
     StorageError
         If the file cannot be written (no permission, disk full, a device); then nothing is
         left behind, and an older file of the same name is untouched.

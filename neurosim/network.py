@@ -13,8 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim import shown
-from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim import display
+from neurosim.errors import (
+    SEEDS,
+    SIZES,
+    InputError,
+    nearest,
+    require,
+    require_count,
+    require_flag,
+    require_list,
+    require_memory,
+    require_number,
+    require_one_of,
+    shown,
+)
 from neurosim.frozen import freeze
 from neurosim.local import ACTIVITY, SLOPE, arguments, check_scalar, scalar
 from neurosim.neurons import Linear, One, Tanh
@@ -23,6 +36,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 LONGEST = 1000  # bytes of a name
 NAME = f"a non-empty string, of at most {LONGEST} bytes as UTF-8 and without NUL"
+INITIAL = ("xavier", "orthogonal")
 
 
 @dataclass(frozen=True)
@@ -52,15 +66,17 @@ class Population:
     decorrelation: str | None = None
 
     def __post_init__(self) -> None:
-        owner = f"Population {self.name!r}"
+        owner = f"Population {shown(self.name)}"
         require(_is_name(self.name), "Population", "name", self.name, NAME)
-        require(is_count(self.size) and self.size >= 1, owner, "size", self.size, "an int >= 1")
+        require_count(owner, "size", self.size, 1, SIZES)
         if self.neuron is not None:
             if scalar(type(self.neuron), "activity") is None:
                 allowed = "a neuron model such as neurosim.Tanh(), or None for the input population"
-                raise InputError(f"{owner}: neuron = {self.neuron!r} must be {allowed}")
+                raise InputError(f"{owner}: neuron = {shown(self.neuron)} must be {allowed}")
             check_scalar(type(self.neuron), "activity", ACTIVITY)
             check_scalar(type(self.neuron), "slope", SLOPE)
+            tau, allowed = getattr(self.neuron, "tau", 1.0), "a finite number of steps >= 1"
+            require_number(type(self.neuron).__name__, "tau", tau, "[1, inf)", allowed)
         if self.decorrelation is not None:
             fine = _is_name(self.decorrelation) and self.neuron is not None
             allowed = f"None, or a matrix's name on a population that has a neuron model: {NAME}"
@@ -102,13 +118,14 @@ class Projection:
     initial: str = "xavier"
 
     def __post_init__(self) -> None:
-        owner = f"Projection {self.name!r}"
+        owner = f"Projection {shown(self.name)}"
         require(_is_name(self.name), "Projection", "name", self.name, NAME)
-        require(is_count(self.delay) and self.delay in (0, 1), owner, "delay", self.delay, "0 or 1")
-        fine = is_number(self.gain) and self.gain >= 0
-        require(fine, owner, "gain", self.gain, "a finite number >= 0")
-        fine = self.initial in ("xavier", "orthogonal")
-        require(fine, owner, "initial", self.initial, "'xavier' or 'orthogonal'")
+        for end in ("pre", "post"):
+            name = getattr(self, end)
+            require(_is_name(name), owner, end, name, "the name of a population")
+        require_one_of(owner, "delay", self.delay, (0, 1), "0 or 1")
+        require_number(owner, "gain", self.gain, "[0, inf)")
+        require_one_of(owner, "initial", self.initial, INITIAL, "'xavier' or 'orthogonal'")
         freeze(self)
 
 
@@ -138,14 +155,14 @@ class Network:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "populations", tuple(self.populations))
-        object.__setattr__(self, "projections", tuple(self.projections))
         for field, kind in (("populations", Population), ("projections", Projection)):
-            for item in getattr(self, field):
-                require(isinstance(item, kind), "Network", field, item, f"a {kind.__name__} each")
+            allowed = f"a {kind.__name__} each"
+            found = tuple(require_list("Network", field, getattr(self, field), allowed))
+            object.__setattr__(self, field, found)
+            for item in found:
+                require(isinstance(item, kind), "Network", field, item, allowed)
         require(len(self.populations) >= 2, "Network", "populations", self.populations, "2 or more")
-        fine = is_count(self.seed) and 0 <= self.seed < 2**32
-        require(fine, "Network", "seed", self.seed, "a whole number in [0, 2**32)")
+        require_count("Network", "seed", self.seed, 0, SEEDS)
         order = {p.name: i for i, p in enumerate(self.populations)}
         matrices = [p.name for p in self.projections]
         matrices += [p.decorrelation for p in self.populations if p.decorrelation is not None]
@@ -177,24 +194,24 @@ class Network:
         freeze(self)
 
     def __repr__(self) -> str:
-        matrices = shown.few(self.matrices, ", ")
+        matrices = display.few(self.matrices, ", ")
         return f"Network({self.sizes}, matrices=[{matrices}], seed={self.seed})"
 
     def _repr_html_(self) -> str:
         rows = {}
         for population in self.populations:
             through = f", sent through {population.decorrelation}" * bool(population.decorrelation)
-            model = "data" if population.neuron is None else shown.brief(population.neuron)
+            model = "data" if population.neuron is None else display.brief(population.neuron)
             rows[population.name] = f"{population.size} neurons, {model}{through}"
         for p in self.projections:
             late = ", a step later" * p.delay
             rows[p.name] = f"{p.pre} to {p.post}{late}, {self.shape(p.name)}"
-        return shown.table(f"Network, seed {self.seed}", rows)
+        return display.table(f"Network, seed {self.seed}", rows)
 
     @property
     def sizes(self) -> str:
         """Sizes of the populations, such as ``1-100-1``."""
-        return shown.few((p.size for p in self.populations), "-")
+        return display.few((p.size for p in self.populations), "-")
 
     @property
     def inputs(self) -> Population:
@@ -208,21 +225,22 @@ class Network:
 
     def population(self, name: str) -> Population:
         """Find a population by its name."""
-        for population in self.populations:
+        for population in self.populations if isinstance(name, str) else ():
             if population.name == name:
                 return population
         names = [p.name for p in self.populations]
-        raise InputError(f"Network: no population {name!r}; {nearest(name, names)}")
+        raise InputError(f"Network: no population {shown(name)}; {nearest(name, names)}")
 
     def shape(self, name: str) -> tuple[int, int]:
         """Shape ``(n_post, n_pre)`` of the weight matrix `name`."""
-        for population in self.populations:
+        named = isinstance(name, str)
+        for population in self.populations if named else ():
             if population.decorrelation == name:
                 return population.size, population.size
-        for projection in self.projections:
+        for projection in self.projections if named else ():
             if projection.name == name:
                 return self.population(projection.post).size, self.population(projection.pre).size
-        raise InputError(f"Network: no weights {name!r}; {nearest(name, self.matrices)}")
+        raise InputError(f"Network: no weights {shown(name)}; {nearest(name, self.matrices)}")
 
     @property
     def matrices(self) -> tuple[str, ...]:
@@ -250,6 +268,8 @@ class Network:
         dict of str to ndarray of float32, (n_post, n_pre)
             As their `initial` and `gain` say for projections, the identity for decorrelation.
         """
+        numbers = sum(math.prod(self.shape(name)) for name in self.matrices)
+        require_memory("Network", f"{numbers:,} weights", 4 * numbers)
         weights = {
             p.name: self.draw(p.name, self.shape(p.name), p.gain, p.initial)
             for p in self.projections
@@ -263,16 +283,30 @@ class Network:
         self, name: str, shape: tuple[int, int], gain: float, initial: str = "xavier"
     ) -> NDArray[np.float32]:
         """Draw a matrix ``(n_post, n_pre)``; it depends on the seed and its name alone."""
+        require(_is_name(name), "Network", "name", name, "a non-empty string")
+        sizes = require_list("Network", "shape", shape, "two sizes")
+        require(len(sizes) == 2, "Network", "shape", shape, "two sizes")
+        for size in sizes:
+            require_count("Network", "shape", size, 1, SIZES)
+        require_number("Network", "gain", gain, "[0, inf)")
+        require_one_of("Network", "initial", initial, INITIAL)
+        # Drawn as float64, by QR in arrays as large.
+        require_memory("Network", f"{name!r} of shape {shape}", 8 * math.prod(sizes))
         key = zlib.crc32(name.encode())
         generator = np.random.Generator(np.random.PCG64([self.seed, key]))
-        if initial == "orthogonal":
-            # The signs make it uniform over all orthogonal matrices (Mezzadri 2007).
-            tall = generator.standard_normal((max(shape), min(shape)))
-            q, r = np.linalg.qr(tall)
-            q = gain * q * np.sign(np.diagonal(r))
-            return np.ascontiguousarray(q if shape[0] >= shape[1] else q.T, dtype=np.float32)
-        std = gain * math.sqrt(2.0 / sum(shape))
-        return (std * generator.standard_normal(shape)).astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+            if initial == "orthogonal":
+                # The signs make it uniform over all orthogonal matrices (Mezzadri 2007).
+                tall = generator.standard_normal((max(shape), min(shape)))
+                q, r = np.linalg.qr(tall)
+                q = gain * q * np.sign(np.diagonal(r))
+                drawn = np.ascontiguousarray(q if shape[0] >= shape[1] else q.T, dtype=np.float32)
+            else:
+                std = gain * math.sqrt(2.0 / sum(shape))
+                drawn = (std * generator.standard_normal(shape)).astype(np.float32)
+        fine = bool(np.isfinite(drawn).all())
+        require(fine, f"Projection {name!r}", "gain", gain, "small enough for finite weights")
+        return drawn
 
 
 def rnn(
@@ -320,21 +354,22 @@ def rnn(
     InputError
         For a value outside what is allowed.
     """
-    fine = is_number(bias) and bias >= 0
-    require(fine, "rnn", "bias", bias, "a finite number >= 0")
-    xavier = math.sqrt(2.0 / (1 + n_hidden))
+    require_number("rnn", "bias", bias, "[0, inf)")
+    require_flag("rnn", "decorrelate", decorrelate)
+    hidden = Population(
+        "hidden",
+        n_hidden,
+        Tanh() if neuron is None else neuron,
+        decorrelation="D" if decorrelate else None,
+    )
+    xavier = math.sqrt(2.0 / (1 + hidden.size))
     always_on = [Population("one", 1, One())] if bias else []
     biases = [Projection("b", "one", "hidden", gain=bias / xavier)] if bias else []
     return Network(
         populations=(
             Population("input", n_inputs),
             *always_on,
-            Population(
-                "hidden",
-                n_hidden,
-                Tanh() if neuron is None else neuron,
-                decorrelation="D" if decorrelate else None,
-            ),
+            hidden,
             Population("output", n_outputs, Linear()),
         ),
         projections=(

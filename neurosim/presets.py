@@ -6,11 +6,13 @@ See ``docs/improvements.md`` for how `best_local` was found and what it scores, 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neurosim.errors import InputError
+from neurosim.checks import check_rule
+from neurosim.errors import InputError, require, shown
 from neurosim.frozen import freeze
 from neurosim.network import rnn
 from neurosim.rules import LearnedFeedback
@@ -45,6 +47,8 @@ __all__ = [
     "smtj",
 ]
 
+SIZES = ("n_inputs", "n_hidden", "n_outputs", "seed")
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -63,6 +67,14 @@ class Preset:
     decorrelation: Any = None
 
     def __post_init__(self) -> None:
+        fine = isinstance(self.network, Mapping)
+        require(fine, "Preset", "network", self.network, "a mapping of arguments of rnn")
+        names = inspect.signature(rnn).parameters
+        for name in self.network:
+            fine = name in names and name not in SIZES
+            require(fine, "Preset", "network", name, f"one of {', '.join(names)}, but no size")
+        rnn(1, 1, 1, **self.network)
+        check_rule(self.rule)
         freeze(self)
 
     def simulator(
@@ -96,7 +108,8 @@ class Preset:
         """
         for name in ("n_inputs", "n_targets"):
             if not hasattr(task, name):
-                raise InputError(f"Preset: task = {task!r} must have {name}, a number of channels")
+                says = f"Preset: task = {shown(task)} must have {name}, a number of channels"
+                raise InputError(says)
         network = rnn(
             task.n_inputs,
             hidden,

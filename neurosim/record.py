@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim import shown
+from neurosim import display
 from neurosim.engines import Plan
 from neurosim.engines.engine import PERTURBED_VARIABLES, VARIABLES
-from neurosim.errors import InputError, is_count, nearest, require
+from neurosim.errors import (
+    STEPS,
+    InputError,
+    is_count,
+    nearest,
+    require,
+    require_count,
+    require_list,
+    require_memory,
+    require_one_of,
+    shown,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,11 @@ class Probe:
 
     def __post_init__(self) -> None:
         """Store steps and units as tuples: an iterator gives its items once."""
+        for name in ("of", "variable"):
+            value = getattr(self, name)
+            require(isinstance(value, str), "Probe", name, value, "a name")
+        fine = is_count(self.pass_) and self.pass_ >= 0
+        require(fine, "Probe", "pass_", self.pass_, "a pass, a whole number >= 0")
         if not (self.steps is None or isinstance(self.steps, slice) or is_count(self.steps)):
             allowed = "None, an int >= 1, a slice, or a list of steps in [0, T)"
             object.__setattr__(self, "steps", _indices(self, "steps", self.steps, allowed))
@@ -71,7 +86,8 @@ class Probe:
 
     def sampled(self, n_steps: int) -> list[int]:
         """Steps of a sequence of `n_steps` at which to look."""
-        owner = f"Probe {self.name!r}"
+        owner = f"Probe {shown(self.name)}"
+        require_count(owner, "n_steps", n_steps, 0, STEPS, of="steps")
         allowed = f"None, an int >= 1, a slice, or a list of steps in [0, {n_steps})"
         if self.steps is None:
             return list(range(n_steps))
@@ -79,7 +95,8 @@ class Probe:
             try:
                 return list(range(n_steps))[self.steps]
             except (TypeError, ValueError) as error:
-                raise InputError(f"{owner}: steps = {self.steps!r} must be {allowed}") from error
+                text = f"{owner}: steps = {shown(self.steps)} must be {allowed}"
+                raise InputError(text) from error
         if is_count(self.steps):
             require(self.steps >= 1, owner, "steps", self.steps, allowed)
             return list(range(0, n_steps, self.steps))
@@ -95,14 +112,15 @@ class Probe:
         InputError
             Naming what there is.
         """
-        owner, network = f"Probe {self.name!r}", plan.network
+        require(isinstance(plan, Plan), "Probe", "plan", plan, "a Plan")
+        owner, network = f"Probe {shown(self.name)}", plan.network
         populations = {p.name: p for p in network.populations}
         projections = {p.name for p in network.projections}
         shapes = plan.matrices()
         known = [*populations, *shapes]
         if self.of not in known:
             raise InputError(f"{owner}: of = {self.of!r} does not exist; {nearest(self.of, known)}")
-        fine = is_count(self.pass_) and 0 <= self.pass_ < plan.passes
+        fine = 0 <= self.pass_ < plan.passes
         require(fine, owner, "pass_", self.pass_, f"a pass, in [0, {plan.passes})")
         if self.of in populations:
             allowed: tuple[str, ...] = VARIABLES
@@ -117,20 +135,30 @@ class Probe:
             if self.pass_ > 0 and self.of in projections and plan.options.reward != "local":
                 allowed += ("eligibility",)
             size = shapes[self.of][0]
-        require(self.variable in allowed, owner, "variable", self.variable, f"one of {allowed}")
+        require_one_of(owner, "variable", self.variable, allowed, f"one of {allowed}")
         if self.units is not None:
             fine = all(unit < size for unit in self.units)
             wanted = f"None or a list of indices in [0, {size})"
             require(fine, owner, "units", list(self.units), wanted)
 
 
+def _numbers(probe: Probe, plan: Plan) -> int:
+    """How many numbers a probe holds of a step."""
+    shapes = plan.matrices()
+    if probe.of not in shapes:
+        rows, columns = plan.network.population(probe.of).size, plan.batch
+    else:
+        rows, columns = shapes[probe.of]
+        columns *= 1 if probe.variable == "w" else plan.batch
+    return columns * (rows if probe.units is None else len(probe.units))
+
+
 def _indices(probe: Probe, field: str, values: Any, allowed: str) -> tuple[int, ...]:
     """Check a list of indices, which may be given but once."""
-    chosen: list[Any] = [None]
-    with suppress(TypeError):
-        chosen = [None] if isinstance(values, str) else list(values)
+    owner = f"Probe {shown(probe.name)}"
+    chosen = require_list(owner, field, values, allowed)
     fine = all(is_count(i) and i >= 0 for i in chosen)
-    require(fine, f"Probe {probe.name!r}", field, values, allowed)
+    require(fine, owner, field, values, allowed)
     return tuple(int(i) for i in chosen)
 
 
@@ -169,7 +197,7 @@ class Record:
         return f"Record({told})"
 
     def _repr_html_(self) -> str:
-        return shown.table("Record", self._shown())
+        return display.table("Record", self._shown())
 
     def _shown(self) -> dict[str, Any]:
         """Collect sizes and the error, to be shown."""
@@ -177,7 +205,7 @@ class Record:
         outputs = None if self.outputs is None else self.outputs.shape
         probed = (f"{name} {values.shape}" for name, values in self.probes.items())
         found = {"steps": steps, "batch": batch, "mse": f"{self.mse:.4g}", "outputs": outputs}
-        return found | {"reward": [*self.reward], "probes": f"[{shown.few(probed, ', ')}]"}
+        return found | {"reward": [*self.reward], "probes": f"[{display.few(probed, ', ')}]"}
 
     @property
     def mse(self) -> float:
@@ -189,7 +217,7 @@ class Sampler:
     """Collects what probes ask for while a run goes on."""
 
     def __init__(self, probes: Iterable[Probe], plan: Plan, n_steps: int) -> None:
-        self.probes = list(probes)
+        self.probes = require_list("Simulator", "probes", probes, "Probe objects")
         for probe in self.probes:
             require(isinstance(probe, Probe), "Simulator", "probes", probe, "Probe objects")
             probe.check(plan)
@@ -197,6 +225,9 @@ class Sampler:
         double = sorted({name for name in names if names.count(name) > 1})
         require(not double, "Simulator", "probes", double, "of different states")
         self._steps = [set(probe.sampled(n_steps)) for probe in self.probes]
+        for probe, steps in zip(self.probes, self._steps, strict=True):
+            nbytes = 4 * len(steps) * _numbers(probe, plan)
+            require_memory(f"Probe {probe.name!r}", f"{len(steps)} samples", nbytes)
         self._samples: list[list[NDArray[np.float32]]] = [[] for _ in self.probes]
         self.stops = sorted(set().union(*self._steps)) if self.probes else []
 

@@ -11,10 +11,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim import checkpoint, describe, shown
-from neurosim.checks import bounded, check_parts, check_threads, finite_array, fitting, matching
+from neurosim import checkpoint, describe, display
+from neurosim.checks import (
+    bounded,
+    check_learn,
+    check_parts,
+    check_threads,
+    finite_array,
+    fitting,
+    matching,
+)
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
-from neurosim.errors import CheckpointError, DeviceError, InputError, is_count, nearest, require
+from neurosim.errors import (
+    STEPS,
+    CheckpointError,
+    DeviceError,
+    InputError,
+    nearest,
+    require,
+    require_count,
+    require_flag,
+    require_function,
+    require_list,
+    shown,
+)
 from neurosim.exclusive import Exclusive
 from neurosim.frozen import Frozen
 from neurosim.network import Network, Weights
@@ -167,12 +187,12 @@ class Simulator:
 
     def _repr_html_(self) -> str:
         network = {"network": self.network, **self._shown()}
-        return shown.table("Simulator", network | {"memory": f"{self.nbytes / 1e6:.3g} MB"})
+        return display.table("Simulator", network | {"memory": f"{self.nbytes / 1e6:.3g} MB"})
 
     def _shown(self) -> dict[str, str]:
         """Collect the settings, to be shown; of rules those that are not as by default."""
         parts = (self.rule, self.decorrelation)
-        told = dict(zip(("rule", "decorrelation"), map(shown.brief, parts), strict=True))
+        told = dict(zip(("rule", "decorrelation"), map(display.brief, parts), strict=True))
         names = ("substrate", "batch", "engine", "seed", "step")
         return told | {name: repr(getattr(self, name)) for name in names}
 
@@ -194,11 +214,13 @@ class Simulator:
 
     @weights.setter
     def weights(self, weights: Mapping[str, ArrayLike]) -> None:
+        allowed = "a mapping of matrices by name"
+        require(isinstance(weights, Mapping), "Simulator", "weights", weights, allowed)
         there, given = self.weights, {}
         for name, values in weights.items():
             if name not in there:
                 known = nearest(name, there)
-                raise InputError(f"Simulator: weights[{name!r}] does not exist; {known}")
+                raise InputError(f"Simulator: weights[{shown(name)}] does not exist; {known}")
             given[name] = finite_array(values, f"weights[{name!r}]", there[name].shape)
         with self._turns.alone("weights"):
             self._engine.program(given)
@@ -245,10 +267,7 @@ class Simulator:
         DivergenceError
             At the first step with a number that is not finite.
         """
-        if learn and self.rule is None and self.decorrelation is None:
-            raise InputError(
-                "Simulator: learn = True needs a rule or a decorrelation; neither was given"
-            )
+        check_learn(learn, self.rule, self.decorrelation)
         with self._turns.alone("run"):
             return self._run(
                 self._engine, inputs, targets, learn, probes, outputs, reset, progress, self._count
@@ -282,6 +301,7 @@ class Simulator:
         Record
             With the outputs.
         """
+        require_flag("Simulator", "noise", noise)
         given = finite_array(inputs, "inputs", (None, None, self.network.inputs.size))
         plan = self._plan.without_learning(given.shape[1], noise)
         with self._turns.reading():
@@ -304,8 +324,9 @@ class Simulator:
         report: Callable[[int], None] | None,
         count: Callable[[int], None] | None,
     ) -> Record:
-        progress, sampler = self._prepare(engine, inputs, targets, learn, probes, outputs)
-        engine.begin(rest=reset)
+        require_function("Simulator", "progress", report, "steps")
+        progress, sampler = self._prepare(engine, inputs, targets, learn, probes, outputs, reset)
+        engine.begin(rest=bool(reset))
         done = 0
         try:
             for stop in sorted({*sampler.stops, *self._stretches(engine, progress.steps)}):
@@ -329,8 +350,11 @@ class Simulator:
         learn: bool,
         probes: Iterable[Probe],
         outputs: bool,
+        reset: bool,
     ) -> tuple[Progress, Sampler]:
         """Check what a run is given, and make room for what it gives."""
+        require_flag("Simulator", "outputs", outputs)
+        require_flag("Simulator", "reset", reset)
         network, batch = engine.plan.network, engine.plan.batch
         given = finite_array(inputs, "inputs", (None, batch, network.inputs.size))
         steps = len(given)
@@ -340,13 +364,15 @@ class Simulator:
         progress = Progress(
             inputs=given,
             targets=wanted,
-            learn=learn,
+            learn=bool(learn),
             clock=self._step,
             start=0,
             stop=0,
             loss=np.zeros((steps, batch), dtype=np.float32),
             reward=np.zeros((len(network.populations) - 1, steps, batch), dtype=np.float32),
-            outputs=np.zeros((steps * outputs, batch, network.outputs.size), dtype=np.float32),
+            outputs=np.zeros(
+                (steps * bool(outputs), batch, network.outputs.size), dtype=np.float32
+            ),
             events=np.zeros(steps, dtype=np.int64),
             operations=np.zeros(steps, dtype=np.int64),
             writes=np.zeros(steps, dtype=np.int64),
@@ -393,10 +419,13 @@ class Simulator:
         Raises
         ------
         InputError
-            If numbers have overflowed: such a state is no longer usable.
+            If `path` is no path, or `extra` nothing that JSON can hold; or if numbers have
+            overflowed: such a state is no longer usable.
         StorageError
             If the file cannot be written.
         """
+        fine = extra is None or isinstance(extra, Mapping)
+        require(fine, "Simulator", "extra", extra, "None or a mapping")
         with self._turns.alone("save"):
             weights, state = self._engine.weights(), self._engine.state()
         arrays = {f"weights/{name}": w for name, w in weights.items()}
@@ -448,13 +477,15 @@ class Simulator:
         DeviceError
             If the engine needs a GPU, and there is none to work on: name another one.
         """
-        known = tuple(known)
+        known = require_list("Simulator", "known", known, "classes")
+        for kind in known:
+            require(isinstance(kind, type), "Simulator", "known", kind, "a class each")
         headers, saved = checkpoint.look(path)
         if saved.get("kind") != "simulator":
             raise CheckpointError(f"{path}: kind = {saved.get('kind')!r} must be 'simulator'")
         with _whole(path):
             rule = describe.to_thing(saved["rule"], known)
-            by = saved["engine"] if engine is None else engine
+            by = resolve(saved["engine"], rule)[0] if engine is None else engine
         # A wrong name or number is the caller's mistake, not the file's.
         chosen, reason = _chosen(by, rule, threads)
         if engine is not None:
@@ -464,8 +495,7 @@ class Simulator:
             decorrelation = describe.to_thing(saved["decorrelation"], known)
             substrate = describe.to_thing(saved["substrate"], known)
             batch, seed, step = (saved[name] for name in ("batch", "seed", "step"))
-            fine = is_count(step) and 0 <= step < 2**32
-            require(fine, "Simulator", "step", step, "a whole number in [0, 2**32)")
+            require_count("Simulator", "step", step, 0, STEPS)
             check_parts(network, rule, decorrelation, substrate, batch, seed)
             fitting(headers, Plan(network, rule, decorrelation, substrate, batch, seed))
             arrays, _ = checkpoint.read(path)
@@ -539,10 +569,12 @@ def side_by_side(
     DivergenceError
         If numbers of a simulator are not finite; the others then have run to the end.
     """
-    sims = list(simulators)
+    allowed = "different simulators of one engine, one at least"
+    sims = require_list("side_by_side", "simulators", simulators, allowed)
+    for sim in sims:
+        require(isinstance(sim, Simulator), "side_by_side", "simulators", sim, "Simulators")
     engines = {sim.engine for sim in sims}
     fine = len({id(sim) for sim in sims}) == len(sims) > 0 and len(engines) == 1
-    allowed = "different simulators of one engine, one at least"
     require(fine, "side_by_side", "simulators", [sim.engine for sim in sims], allowed)
     sequences: list[list[Any]] = []
     for name, values in (("inputs", inputs), ("targets", targets)):
@@ -553,10 +585,7 @@ def side_by_side(
         fine = len(sequences[-1]) == len(sims)
         require(fine, "side_by_side", f"length of {name}", len(sequences[-1]), allowed)
     for sim in sims:
-        if learn and sim.rule is None and sim.decorrelation is None:
-            raise InputError(
-                "Simulator: learn = True needs a rule or a decorrelation; neither was given"
-            )
+        check_learn(learn, sim.rule, sim.decorrelation)
     with ExitStack() as turns:
         for sim in sorted(sims, key=id):  # in one order, lest two calls wait for each other
             turns.enter_context(sim._turns.alone("side_by_side"))
@@ -571,11 +600,11 @@ def _side_by_side(
     reset: bool,
 ) -> list[Record]:
     given = zip(sims, *sequences, strict=True)
-    prepared = [sim._prepare(sim._engine, u, y, learn, (), outputs) for sim, u, y in given]
+    prepared = [sim._prepare(sim._engine, u, y, learn, (), outputs, reset) for sim, u, y in given]
     make = type(sims[0]._engine)
     for sim, engine in zip(sims, make.side_by_side([sim._engine for sim in sims]), strict=True):
         sim._engine = engine
-        engine.begin(rest=reset)
+        engine.begin(rest=bool(reset))
     stretches, done = [progress for progress, _ in prepared], 0
     try:
         for stop in sorted(sims[0]._stretches(sims[0]._engine, stretches[0].steps)):

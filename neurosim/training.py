@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -12,9 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
-from neurosim import screen, shown
+from neurosim import display, screen
 from neurosim.engines.overflow import divergence
-from neurosim.errors import CheckpointError, InputError, is_count, require
+from neurosim.errors import (
+    EPOCHS,
+    CheckpointError,
+    InputError,
+    is_count,
+    require,
+    require_count,
+    require_flag,
+    require_function,
+    require_path,
+    shown,
+)
 from neurosim.network import Network
 from neurosim.simulator import Simulator
 from neurosim.task import CheckedTask, TaskLike, checked, task_name
@@ -53,6 +65,13 @@ class History:
     interrupted: bool = False
     simulator: Simulator | None = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        fine = isinstance(self.rows, list) and all(isinstance(row, Mapping) for row in self.rows)
+        require(fine, "History", "rows", self.rows, "a list of mappings")
+        require_flag("History", "interrupted", self.interrupted)
+        fine = self.simulator is None or isinstance(self.simulator, Simulator)
+        require(fine, "History", "simulator", self.simulator, "None or a Simulator")
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -63,7 +82,7 @@ class History:
         return f"History({told})"
 
     def _repr_html_(self) -> str:
-        html: str = self.frame.to_html(max_rows=shown.MOST, index=False, float_format="%.4g")
+        html: str = self.frame.to_html(max_rows=display.MOST, index=False, float_format="%.4g")
         return html
 
     @property
@@ -93,10 +112,7 @@ class History:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw train and test error over epochs, on a logarithmic scale."""
-        if ax is None:
-            from neurosim.drawing import axes
-
-            ax = axes()
+        ax = screen.axes("History", ax)
         epochs = [row["epoch"] for row in self.rows]
         for name, words in (("train_mse", "train, while learning"), ("test_mse", "test")):
             ax.plot(epochs, [row[name] for row in self.rows], label=words)
@@ -179,6 +195,13 @@ def train(
     To go on after an interruption, load ``sim = Simulator.load(path)`` and give
     ``history=History.load(path)``.
     """
+    fine = history is None or isinstance(history, History)
+    require(fine, "train", "history", history, "None or a History")
+    require_function("train", "on_epoch", on_epoch, "history")
+    require_function("train", "measure", measure, "sim", "inputs", "targets")
+    require_flag("train", "progress", progress)
+    if checkpoint is not None:
+        require_path("train", "checkpoint", checkpoint)
     if rule is not None or decorrelation is not None:
         sim = _made_for(sim, task, rule, decorrelation)
     require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator; with rule, or a Network")
@@ -239,11 +262,28 @@ def _epoch(
         row["train_mse"], costs = _learn(sim, inputs, targets, bar)
     scores, _ = judged(sim, task, *task.test())
     row |= {f"test_{name}": value for name, value in scores.items()} | costs
-    more = {} if measure is None else dict(measure(sim, inputs, targets))
+    more = {}
+    if measure is not None:
+        more = numbers("train", "what measure returns", measure(sim, inputs, targets))
     for name in more:
         allowed = f"none of a row's own: {', '.join(row)}"
         require(name not in row, "train", "a name that measure returns", name, allowed)
     return row | more
+
+
+def numbers(owner: str, field: str, given: Any) -> dict[str, float]:
+    """Numbers by name, as a function of a user's own returned them; refuse all else."""
+    require(isinstance(given, Mapping), owner, field, given, "a mapping of numbers by name")
+    found = {}
+    for name, value in given.items():
+        require(isinstance(name, str), owner, f"a name in {field}", name, "text")
+        try:
+            found[name] = math.nan if isinstance(value, str | bytes) else float(value)
+            fine = not isinstance(value, str | bytes)
+        except Exception:  # an object's own conversion to a number can raise anything
+            fine = False
+        require(fine, owner, f"{field}[{name!r}]", value, "a number")
+    return found
 
 
 def judged(
@@ -297,15 +337,15 @@ def _refuse_lost(sim: Simulator, history: History) -> None:
 
 
 def _check(sim: Simulator, task: CheckedTask, epochs: Any) -> None:
-    require(is_count(epochs) and epochs >= 0, "train", "epochs", epochs, "a whole number >= 0")
+    require_count("train", "epochs", epochs, 0, EPOCHS)
     for name, population in (
         ("n_inputs", sim.network.inputs),
         ("n_targets", sim.network.outputs),
     ):
         size = getattr(task, name, None)
-        if size is not None and size != population.size:
+        if size is not None and not (is_count(size) and size == population.size):
             raise InputError(
-                f"train: task {task_name(task)} has {name} = {size}, but population "
+                f"train: task {task_name(task)} has {name} = {shown(size)}, but population "
                 f"{population.name!r} of the Simulator's network has size = {population.size}"
             )
 

@@ -211,7 +211,10 @@ def test_what_does_not_fit_is_refused(change, says):
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ({"truncate": 0}, "truncate = 0 must be None or a whole number of steps >= 1"),
+        (
+            {"truncate": 0},
+            r"truncate = 0 must be None or a whole number of steps in \[1, 2\*\*32\)",
+        ),
         ({"truncate": 1.5}, r"truncate = 1\.5"),
         ({"truncate": True}, "truncate = True"),
         ({"chunk": -1}, "chunk = -1"),
@@ -234,7 +237,7 @@ class Elsewhere(np.lib.mixins.NDArrayOperatorsMixin):
     """An array in another memory, as strict as CuPy's: NumPy's arrays cannot meet it."""
 
     def __init__(self, values):
-        assert type(values) in (np.ndarray, np.float64, np.float32)
+        assert type(values) in (np.ndarray, np.float64, np.float32, np.bool_)
         self._values = np.asarray(values)
 
     def __array__(self, *_, **__):
@@ -264,12 +267,15 @@ class Elsewhere(np.lib.mixins.NDArrayOperatorsMixin):
             return getattr(self._values, name)
         if name == "T":
             return Elsewhere(self._values.T)
-        if name in ("astype", "reshape", "copy", "sum"):
+        if name in ("astype", "reshape", "copy", "sum", "all"):
             return lambda *given, **how: self._call(getattr(self._values, name), given, how)
         raise AttributeError(name)
 
     def __len__(self):
         return len(self._values)
+
+    def __bool__(self):
+        return bool(self._values)
 
     def __float__(self):
         return float(self._values)

@@ -38,7 +38,7 @@ def look(probe, engine="objects", **more):
     ("given", "said"),
     [
         ({"of": "hiden"}, r"'hiden\.x': of = 'hiden' does not exist; did you mean 'hidden'\? know"),
-        ({"of": 3}, r"of = 3 does not exist; known: A, B, D, R, hidden, input, output"),
+        ({"of": 3}, r"Probe: of = 3 must be a name"),
         ({"of": "hidden", "variable": "v"}, r"'hidden\.v': variable = 'v' must be one of \('a', "),
         ({"of": "hidden", "variable": "w"}, r"variable = 'w' must be one of \('a', 'x', 's', 'a_"),
         ({"of": "hidden", "variable": "noise"}, r"variable = 'noise' must be one of"),

@@ -22,7 +22,7 @@ BITS = "None or a whole number of bits in [2, 24]"
 SIZE = "None or a finite number > 0"
 DRIFT = "a finite number >= 0, or two of them, low and high"
 FULL = "None, a finite number > 0, one for each matrix by name, or 'fitted'"
-DELAY = "a whole number of steps in [0, 100000]"
+DELAY = "a whole number of steps in [0, 100001)"
 REFUSED = {
     **dict.fromkeys(AMOUNTS, ("a finite number >= 0", (*NO_NUMBERS, -1e-09, None))),
     **dict.fromkeys(CHANCES, ("a number in [0, 1]", (*NO_NUMBERS, -0.1, 1.1, None))),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from neurosim.bptt.passes import Cell, backward, forward
-from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim.errors import (
+    STEPS,
+    InputError,
+    is_one_of,
+    nearest,
+    require_count,
+    require_memory,
+    require_number,
+    shown,
+)
 
 OWNER = "bptt.gradients"
 NEURONS = ("tanh", "relu", "linear")
@@ -79,9 +89,10 @@ def gradients(
     """
     weights, inputs, targets = _check_arrays(weights, inputs, targets)
     check_reach(OWNER, truncate, chunk)
-    if neuron not in NEURONS:
-        raise InputError(f"{OWNER}: neuron = {neuron!r} does not exist; {nearest(neuron, NEURONS)}")
-    require(is_number(tau) and tau >= 1, OWNER, "tau", tau, "a finite number of steps >= 1")
+    if not is_one_of(neuron, NEURONS):
+        known = nearest(neuron, NEURONS)
+        raise InputError(f"{OWNER}: neuron = {shown(neuron)} does not exist; {known}")
+    require_number(OWNER, "tau", tau, "[1, inf)", "a finite number of steps >= 1")
     cell = Cell(neuron, float(tau))
     trace = forward(weights, inputs, cell)
     error = (trace.s[1:].reshape(-1, len(weights["R"])) @ weights["B"].T).reshape(targets.shape)
@@ -95,8 +106,7 @@ def gradients(
 def check_reach(owner: str, truncate: Any, chunk: Any) -> None:
     """Refuse what does not say how far back a loss reaches."""
     for name, steps in (("truncate", truncate), ("chunk", chunk)):
-        fine = steps is None or (is_count(steps) and steps >= 1)
-        require(fine, owner, name, steps, "None or a whole number of steps >= 1")
+        require_count(owner, name, steps, 1, STEPS, of="steps", optional=True)
     if truncate is not None and chunk is not None:
         raise InputError(
             f"{owner}: truncate = {truncate} and chunk = {chunk} exclude each other: losses "
@@ -114,7 +124,7 @@ def _check_arrays(weights: Any, inputs: Any, targets: Any) -> tuple[dict[str, An
     for name in weights:
         if name not in ("A", "R", "B", "D", "b"):
             raise InputError(
-                f"{OWNER}: weights[{name!r}] has no part here; {nearest(name, 'ARBDb')}"
+                f"{OWNER}: weights[{shown(name)}] has no part here; {nearest(name, 'ARBDb')}"
             )
     found = {name: _array(f"weights[{name!r}]", w, 2) for name, w in weights.items()}
     given, wanted = _array("inputs", inputs, 3), _array("targets", targets, 3)
@@ -136,14 +146,24 @@ def _array(name: str, values: Any, axes: int) -> Any:
     if np.ma.is_masked(values):
         raise InputError(f"{OWNER}: {name} must be numbers of shape {shape}, and none masked")
     values = np.ma.getdata(values) if isinstance(values, np.ma.MaskedArray) else values
-    try:
-        array = values if hasattr(values, "__array_function__") else np.asarray(values)
-    except Exception as error:  # other libraries' arrays have errors of their own
-        raise InputError(f"{OWNER}: {name} must be numbers of shape {shape} ({error})") from error
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{OWNER}: {name} must be numbers of shape {shape}, not {array.dtype}")
+    array = array_of(OWNER, name, values, shape)
     if array.ndim != axes or 0 in array.shape:
         raise InputError(f"{OWNER}: {name} has shape {array.shape}, must be {shape}")
+    require_memory(OWNER, f"{name} of shape {array.shape}", 8 * math.prod(array.shape))
+    if not np.isfinite(array).all():
+        raise InputError(f"{OWNER}: {name} must be finite numbers; some are not")
+    return array
+
+
+def array_of(owner: str, name: str, values: Any, shape: str) -> Any:
+    """An array of numbers, of whichever library; `shape` is what is wanted, for the message."""
+    try:
+        array = values if hasattr(values, "__array_function__") else np.asarray(values)
+        kind = array.dtype.kind
+    except Exception as error:  # an object's own conversion to an array can raise anything
+        raise InputError(f"{owner}: {name} must be numbers of shape {shape} ({error})") from error
+    if kind not in "fiu":
+        raise InputError(f"{owner}: {name} must be numbers of shape {shape}, not {array.dtype}")
     return array
 
 

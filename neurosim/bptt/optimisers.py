@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from neurosim.errors import InputError, is_number, nearest, require
+from neurosim.bptt.gradient import array_of
+from neurosim.errors import InputError, is_one_of, nearest, require, require_number, shown
 
 Arrays = dict[str, Any]
 
@@ -31,6 +32,13 @@ class SGD:
     """What is remembered of the gradients of every weight from step to step."""
 
     def __init__(self, weights: Mapping[str, Any], rates: Mapping[str, float]) -> None:
+        owner = self._owner
+        for field, given in (("weights", weights), ("rates", rates)):
+            require(isinstance(given, Mapping), owner, field, given, "a mapping, by name")
+        for name, rate in rates.items():
+            require(name in weights, owner, f"rates[{shown(name)}]", rate, "of one of the weights")
+            require_number(owner, f"rates[{shown(name)}]", rate, "[0, inf)")
+            self._matrix(f"weights[{name!r}]", weights[name], None)
         self.rates = {name: float(rate) for name, rate in rates.items()}
         self.memory = {
             f"{kind}.{name}": np.zeros_like(weights[name]) for kind in self.kept for name in rates
@@ -39,6 +47,13 @@ class SGD:
 
     def step(self, weights: Mapping[str, Any], gradients: Mapping[str, Any]) -> None:
         """Change the weights once, in place."""
+        for field, given in (("weights", weights), ("gradients", gradients)):
+            require(isinstance(given, Mapping), self._owner, field, given, "a mapping, by name")
+            for name in self.rates:
+                require(name in given, self._owner, field, list(given), f"with {name!r}")
+        for name in self.rates:
+            shape = self._matrix(f"weights[{name!r}]", weights[name], None).shape
+            self._matrix(f"gradients[{name!r}]", gradients[name], shape)
         self.count += 1
         for name, rate in self.rates.items():
             matrix, gradient = weights[name], gradients[name]
@@ -47,6 +62,22 @@ class SGD:
             for start in range(0, len(matrix), some):
                 rows = slice(start, start + some)
                 matrix[rows] -= self._change(name, rows, gradient[rows], rate)
+
+    @property
+    def _owner(self) -> str:
+        return f"bptt.{type(self).__name__}"
+
+    def _matrix(self, field: str, values: Any, shape: tuple[int, ...] | None) -> Any:
+        """Refuse what is no array of two axes, or of another shape."""
+        array = array_of(self._owner, field, values, str(shape or "(n_post, n_pre)"))
+        if shape is None:  # it will be changed in place
+            fine = array is values and array.ndim == 2 and array.dtype.kind == "f"
+            fine = fine and getattr(getattr(array, "flags", None), "writeable", True)
+            allowed = "an array (n_post, n_pre) of floats that can be written to"
+            require(fine, self._owner, field, values, allowed)
+        else:
+            require(array.shape == shape, self._owner, field, array.shape, f"of shape {shape}")
+        return array
 
     def _change(self, name: str, rows: slice, gradient: Any, rate: float) -> Any:
         return rate * gradient
@@ -60,8 +91,11 @@ class SGD:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Overwrite what `state` gives."""
+        require(isinstance(state, Mapping), self._owner, "state", state, "a mapping, by name")
+        for name in (*self.memory, "count"):
+            require(name in state, self._owner, "state", list(state), f"with {name!r}")
         for name, values in self.memory.items():
-            values[...] = state[name]
+            values[...] = self._matrix(f"state[{name!r}]", state[name], values.shape)
         self.count = int(state["count"])
 
 
@@ -82,6 +116,7 @@ class Momentum(SGD):
         self, weights: Mapping[str, Any], rates: Mapping[str, float], beta1: float = 0.9
     ) -> None:
         super().__init__(weights, rates)
+        require_number(self._owner, "beta1", beta1, "[0, 1)")
         self.beta1 = float(beta1)
 
     def _change(self, name: str, rows: slice, gradient: Any, rate: float) -> Any:
@@ -119,6 +154,7 @@ class Adam(SGD):
         epsilon: float = 1e-8,
     ) -> None:
         super().__init__(weights, rates)
+        check_optimiser(self._owner, "adam", beta1, beta2, epsilon)
         self.beta1, self.beta2, self.epsilon = float(beta1), float(beta2), float(epsilon)
 
     def _change(self, name: str, rows: slice, gradient: Any, rate: float) -> Any:
@@ -166,12 +202,9 @@ def optimiser(
 
 def check_optimiser(owner: str, name: Any, beta1: Any, beta2: Any, epsilon: Any) -> None:
     """Refuse an optimiser that does not exist, or does not converge."""
-    if name not in OPTIMISERS:
-        raise InputError(
-            f"{owner}: optimiser = {name!r} does not exist; {nearest(name, OPTIMISERS)}"
-        )
+    if not is_one_of(name, OPTIMISERS):
+        known = nearest(name, OPTIMISERS)
+        raise InputError(f"{owner}: optimiser = {shown(name)} does not exist; {known}")
     for field, value in (("beta1", beta1), ("beta2", beta2)):
-        fine = is_number(value) and 0 <= value < 1
-        require(fine, owner, field, value, "a number in [0, 1)")
-    fine = is_number(epsilon) and epsilon > 0
-    require(fine, owner, "epsilon", epsilon, "a finite number > 0")
+        require_number(owner, field, value, "[0, 1)")
+    require_number(owner, "epsilon", epsilon, "(0, inf)")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from neurosim.bptt.gradient import check_reach
 from neurosim.bptt.optimisers import check_optimiser
-from neurosim.errors import InputError, is_number, require
+from neurosim.errors import InputError, require, require_number, require_one_of, shown
 from neurosim.frozen import freeze
 
 SCHEDULES = ("online", "chunk", "sequence")
@@ -77,10 +77,9 @@ class BPTT:
         if self.schedule is None:
             earliest = "online" if self.truncate else "chunk" if self.chunk else "sequence"
             object.__setattr__(self, "schedule", earliest)
-        choice, allowed = self.schedule, f"one of None, {', '.join(SCHEDULES)}"
-        require(choice in SCHEDULES, owner, "schedule", choice, allowed)
+        require_one_of(owner, "schedule", self.schedule, (None, *SCHEDULES))
         for schedule, needed in (("online", "truncate"), ("chunk", "chunk")):
-            if choice == schedule and getattr(self, needed) is None:
+            if self.schedule == schedule and getattr(self, needed) is None:
                 raise InputError(
                     f"{owner}: schedule = {schedule!r} needs {needed} = a number of steps"
                 )
@@ -107,8 +106,8 @@ def _check_rate(owner: str, rate: Any) -> None:
     many = isinstance(rate, Mapping)
     require(not many or len(rate) > 0, owner, "learning_rate", rate, "a rate for one projection")
     for name, value in rate.items() if many else (("", rate),):
-        where = f"learning_rate[{name!r}]" if many else "learning_rate"
+        where = f"learning_rate[{shown(name)}]" if many else "learning_rate"
         allowed = "a finite number > 0" + (
             " (leave a projection out to freeze it)" if many else ", or one per projection"
         )
-        require(is_number(value) and value > 0, owner, where, value, allowed)
+        require_number(owner, where, value, "(0, inf)", allowed)

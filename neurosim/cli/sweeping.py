@@ -24,7 +24,9 @@ SHOWN = 20  # lines of a table, unless asked for more
 
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes on this machine. [default: one a core, or one a GPU]"),
+    typer.Option(
+        min=1, max=1024, help="Processes on this machine. [default: one a core, or one a GPU]"
+    ),
 ]
 Scheduler = Annotated[
     str | None,
@@ -123,7 +125,7 @@ def compare(
 @app.command()
 def tune(
     config: Config,
-    budget: Annotated[int, typer.Option(min=1, help="Trials, earlier ones included.")],
+    budget: Annotated[int, typer.Option(min=1, max=100_000, help="Trials, earlier ones included.")],
     search: Annotated[
         list[str] | None,
         typer.Option(

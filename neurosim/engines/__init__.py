@@ -7,7 +7,7 @@ from typing import Any
 from neurosim.bptt import BPTT
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import Plan
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError, is_one_of, nearest, shown
 
 ENGINES = {
     "cpu": "compiled by Numba, float32; for work",
@@ -37,7 +37,15 @@ def resolve(name: str, rule: Any = None) -> tuple[str, str]:
         As `find` takes it.
     reason : str
         Which, and why, such as ``"cuda: NVIDIA H100 80GB HBM3"``.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
     """
+    if not is_one_of(name, [*ENGINES, AUTO]):
+        known = nearest(name, [*ENGINES, AUTO])
+        raise InputError(f"Simulator: engine = {shown(name)} does not exist; {known}")
     if name != AUTO:
         return name, f"{name}: asked for by name"
     if isinstance(rule, BPTT):
@@ -59,7 +67,7 @@ def find(name: str, rule: Any = None) -> type[Engine]:
         If it needs a GPU, and there is none to work on.
     """
     name, _ = resolve(name, rule)
-    if isinstance(rule, BPTT) and name in list(ENGINES):
+    if isinstance(rule, BPTT):
         if name != "cpu":
             raise InputError(
                 f"Simulator: engine = {name!r} cannot run {type(rule).__name__}: it is made of "
@@ -85,12 +93,9 @@ def find(name: str, rule: Any = None) -> type[Engine]:
         from neurosim.engines.cuda.engine import CudaEngine
 
         return CudaEngine
-    if name == "emulator":
-        from neurosim.engines.cuda.emulator import EmulatorEngine
+    from neurosim.engines.cuda.emulator import EmulatorEngine
 
-        return EmulatorEngine
-    known = nearest(str(name), [*ENGINES, AUTO])
-    raise InputError(f"Simulator: engine = {name!r} does not exist; {known}")
+    return EmulatorEngine
 
 
 def _refuse_without_compiler(name: str) -> None:

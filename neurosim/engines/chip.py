@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError, is_number, nearest, require, shown
 from neurosim.network import Network
 from neurosim.substrate import Substrate
 from neurosim.substrate.grid import spacing
@@ -60,8 +60,10 @@ class Chip:
         for name in given if isinstance(given, Mapping) else ():
             if name not in known:
                 raise InputError(
-                    f"Substrate: w_max[{name!r}] names no matrix; {nearest(name, known)}"
+                    f"Substrate: w_max[{shown(name)}] names no matrix; {nearest(name, known)}"
                 )
+        for name in ("devices", "read_spacing", "event_spacing"):
+            getattr(self, name)  # what float32 cannot hold is refused now, not during a run
 
     # ---------------------------------------------------------------- neurons
 
@@ -91,7 +93,7 @@ class Chip:
     def read_spacing(self) -> float:
         """Of the levels with which it does, 0 without."""
         bits = self.substrate.act_bits
-        return spacing(self.read_limit, bits) if bits else 0.0
+        return _held("spacing of act_bits", spacing(self.read_limit, bits)) if bits else 0.0
 
     @property
     def event_limit(self) -> float:
@@ -103,7 +105,7 @@ class Chip:
     def event_spacing(self) -> float:
         """Of the levels it has for that, 0 without."""
         bits = self.substrate.event_bits
-        return spacing(self.event_limit, bits) if bits else 0.0
+        return _held("spacing of event_bits", spacing(self.event_limit, bits)) if bits else 0.0
 
     @property
     def coarse(self) -> bool:
@@ -163,14 +165,18 @@ class Chip:
     def _device(self, name: str) -> Device:
         s, full = self.substrate, self._full_scale(name)
         bounded = bool(s.w_max or s.w_bits or s.soft_bounds)
+
+        def scaled(field: str) -> float:
+            return _held(f"{field} of {name!r}", getattr(s, field) * full)
+
         return Device(
             full_scale=full,
             limit=full if bounded else math.inf,
-            spacing=spacing(full, s.w_bits) if s.w_bits else 0.0,
-            smallest=s.w_min_step * full,
-            write_noise=s.w_write_noise * full,
-            diffusion=s.diffusion * full,
-            read_noise=s.w_read_noise * full,
+            spacing=_held("spacing of w_bits", spacing(full, s.w_bits)) if s.w_bits else 0.0,
+            smallest=scaled("w_min_step"),
+            write_noise=scaled("w_write_noise"),
+            diffusion=scaled("diffusion"),
+            read_noise=scaled("w_read_noise"),
             stuck_at=math.nan if s.stuck_at is None else s.stuck_at * full,
         )
 
@@ -215,3 +221,10 @@ class Chip:
         """Of the levels that there are for it, 0 without."""
         bits = self.substrate.reward_bits
         return spacing(RANGE, bits) if bits else 0.0
+
+
+def _held(what: str, value: float) -> float:
+    """Refuse a derived number that float32 rounds to 0 or infinity; return it otherwise."""
+    allowed = "a number that float32 can hold, in the network's units"
+    require(is_number(value), "Substrate", what, value, allowed)
+    return value

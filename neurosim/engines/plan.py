@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Any
 
 from neurosim import noise
 from neurosim.engines.chip import Chip
-from neurosim.errors import InputError, nearest
+from neurosim.errors import SIZES, InputError, nearest, require_count, require_memory, shown
 from neurosim.local import (
     ACTIVITY,
     DECORRELATION,
@@ -70,13 +71,26 @@ class Plan:
             for name in self.options.learning_rate:
                 if name not in names:
                     raise InputError(
-                        f"{type(self.rule).__name__}: learning_rate[{name!r}] names no "
+                        f"{type(self.rule).__name__}: learning_rate[{shown(name)}] names no "
                         f"projection; {nearest(name, names)}"
                     )
+        self._refuse_size()
         if self.local:
             self._refuse_nonsense(type(self.rule).__name__)
         if self.local and self.learning:
             self._refuse_chip(type(self.rule).__name__)
+
+    def _refuse_size(self) -> None:
+        """Refuse what this machine cannot hold, before any of it is allocated."""
+        neurons = sum(p.size for p in self.network.populations)
+        weights = sum(math.prod(self.network.shape(name)) for name in self.network.matrices)
+        compared, delay = len(self.comparisons) * self.batch, self.substrate.reward_delay
+        states = 6 + self.remembered if self.shows else 6  # a, x, s, and what is sent
+        numbers = self.lanes * neurons * states + compared * neurons * delay
+        numbers += weights * (1 + compared * (self.learns and self.waits))
+        what = f"batch = {shown(self.batch)}, {self.passes} passes, {neurons:,} neurons"
+        require_memory("Simulator", f"{what} and {weights:,} weights", 4 * numbers)
+        require_count("Simulator", "batch", self.batch, 1, SIZES)
 
     def _refuse_nonsense(self, owner: str) -> None:
         """Refuse what a rule and a network together cannot do."""

@@ -18,6 +18,7 @@ from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.parts import DECORRELATIONS, NEURONS, parts
 from neurosim.engines.plan import Plan
 from neurosim.engines.undisturbed import ctrl_c_waits, one_thread
+from neurosim.errors import require_memory
 from neurosim.network import Weights
 from neurosim.neurons import One
 
@@ -99,6 +100,8 @@ class RefereeEngine(Engine):
 
     def _room(self, steps: int) -> Past:
         n_in, n, n_out = (p.size for p in self._acting)
+        nbytes = 4 * steps * self.plan.batch * (n_in + 2 * n + n_out)
+        require_memory(type(self.plan.rule).__name__, f"a memory of {steps:,} steps", nbytes)
         trace = Trace(self._zeros(n_in, steps), self._zeros(n, steps), self._zeros(n, steps + 1))
         error = self._zeros(n_out, steps)
         self._most = max(self._most, error.nbytes + sum(v.nbytes for v in vars(trace).values()))

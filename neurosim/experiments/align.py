@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from neurosim import checkpoint
 from neurosim.alignment import Alignment, align
-from neurosim.errors import InputError, is_count, require
+from neurosim.errors import InputError, is_count, require, require_count
 from neurosim.experiments import figures
 from neurosim.experiments.config import Config
 from neurosim.files import place, whole
@@ -57,8 +57,7 @@ def measure(
         inputs, targets = checked(config.task, "align").train(0)
     most = inputs.shape[1]
     series = min(config.training.batch, most) if series is None else series
-    fine = is_count(steps) and steps >= 1
-    require(fine, "align", "steps", steps, "a whole number >= 1")
+    require_count("align", "steps", steps, 1)
     fine = is_count(series) and 1 <= series <= most
     require(fine, "align", "series", series, f"a whole number in [1, {most}], as the task has")
     part = slice(steps), slice(series)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neurosim.errors import is_number, require
+from neurosim.errors import EPOCHS, is_number, require, require_count
 from neurosim.network import Population, Projection
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
@@ -59,7 +59,8 @@ def compute(
     Raises
     ------
     InputError
-        For a task whose data, scores or own baselines cannot be used.
+        For a task whose data, scores or own baselines cannot be used, for what is no simulator or
+        no number of epochs.
 
     Examples
     --------
@@ -68,6 +69,9 @@ def compute(
         table = ns.baselines(task, ns.Simulator(net, batch=10), epochs=50)
     """
     task = checked(task, "baselines")
+    fine = isinstance(untrained, Simulator)
+    require(fine, "baselines", "untrained", untrained, "a Simulator")
+    require_count("baselines", "epochs", epochs, 1, EPOCHS)
     own = of_task(task) if own is None else own
     rows = {str(name): dict(row) for name, row in own.iterrows()}
     states = States(task, untrained, epochs)
@@ -139,7 +143,7 @@ def readout(sim: Simulator) -> Projection:
 
 def _scores(task: Any, answers: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     return {
-        f"{part}_{name}": float(value)
+        f"{part}_{name}": value
         for part, (outputs, targets) in answers.items()
         for name, value in task.score(outputs, targets).items()
     }

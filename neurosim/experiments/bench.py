@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from neurosim.engines import find, resolve
-from neurosim.errors import InputError, is_count, nearest, require
+from neurosim.errors import MANY, InputError, nearest, require, require_count
 from neurosim.experiments import environment, registry
 from neurosim.experiments.bench_cases import NOISE_STD, RATE, Case
 
@@ -103,8 +103,7 @@ def measure(
         If the engine needs a GPU, and there is none to work on.
     """
     for name, value in (("threads", threads), ("repeats", repeats)):
-        fine = is_count(value) and value >= 1
-        require(fine, "bench", name, value, "a whole number >= 1")
+        require_count("bench", name, value, 1, MANY)
     fine = against is None or threads == 1
     require(fine, "bench", "threads", threads, f"1 against {against}, whose peer has one")
     fine = against is None or resolve(engine)[0] == "cpu"

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -18,7 +17,7 @@ from typing import Any
 import tomli_w
 
 from neurosim.engines import AUTO, ENGINES, resolve
-from neurosim.errors import InputError, NeurosimError, nearest
+from neurosim.errors import InputError, NeurosimError, is_one_of, nearest, shown
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
@@ -139,7 +138,7 @@ class Config:
         """
         resolved = self.resolved()
         try:
-            given = tomllib.loads(tomli_w.dumps(resolved).encode().decode())
+            given = tables.read(tomli_w.dumps(resolved).encode().decode())
             again = _parsed(given, self.name, self.where)
         except Exception as error:  # the class's own code may raise anything
             known = isinstance(error, InputError)
@@ -269,7 +268,7 @@ def read(
     """
     path = _locate(source)
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tables.read(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as TOML ({error})") from error
     for text in overrides:
@@ -340,7 +339,7 @@ def _parsed(given: Mapping[str, Any], name: str, where: str) -> Config:
         if key not in TABLES:
             problems.append(_no_table(key))
         elif not isinstance(value, Mapping):
-            problems.append(f"{key} = {value!r}: must be a table, [{key}]")
+            problems.append(f"{key} = {shown(value)}: must be a table, [{key}]")
     if not problems:
         training = attempt(tables.check, TrainingTable, given.get("training", {}), "training")
         network = attempt(tables.check, NetworkTable, given.get("network", {}), "network")
@@ -392,7 +391,7 @@ def _named(given: Mapping[str, Any], where: str, known: Iterable[str], default: 
     table = dict(given.get(where, {}))
     name = table.pop("name", default)
     if not isinstance(name, str):
-        says = "missing" if name is None else f"{name!r} must be text"
+        says = "missing" if name is None else f"{shown(name)} must be text"
         raise InputError(f"[{where}] name: {says}; known: {', '.join(known)}")
     return name, table
 
@@ -403,9 +402,8 @@ def _task(given: Mapping[str, Any], training: TrainingTable) -> tuple[Any, str]:
     known = set(tables.settable(cls)) if is_dataclass(cls) else set()
     batch = table.get("batch", training.batch)
     if batch != training.batch and "batch" in known:
-        raise InputError(
-            f"[task] batch = {batch!r}: must be that of [training], {training.batch}; leave it out"
-        )
+        says = f"must be that of [training], {training.batch}; leave it out"
+        raise InputError(f"[task] batch = {shown(batch)}: {says}")
     for key in ("batch", "seed"):
         if key in known:
             table.setdefault(key, getattr(training, key))
@@ -431,9 +429,9 @@ def _substrate(given: Mapping[str, Any]) -> Substrate:
     """A chip from its fields, or from a preset and the fields that differ."""
     table = dict(given.get("substrate", {}))
     name = table.pop("preset", "ideal")
-    if name not in list(CHIPS):
+    if not is_one_of(name, CHIPS):
         raise InputError(
-            f"[substrate] preset = {name!r} does not exist; {nearest(str(name), CHIPS)}"
+            f"[substrate] preset = {shown(name)} does not exist; {nearest(name, CHIPS)}"
         )
     start = {f.name: getattr(CHIPS[name], f.name) for f in fields(Substrate)}
     built: Substrate = tables.build(Substrate, {**start, **table}, "substrate", {})
@@ -461,7 +459,7 @@ def _neuron(network: NetworkTable | None) -> None:
 
 
 def _locate(source: str | os.PathLike[str]) -> Path:
-    path = place(source)
+    path = place(source, "config", "source")
     if path.is_file():
         return path
     known = registry.configs()
@@ -489,6 +487,8 @@ def override(text: str) -> tuple[str, Any]:
 
 def _put(given: dict[str, Any], field: str, value: Any) -> None:
     *above, last = field.split(".")
+    if len(above) > tables.DEEPEST:
+        raise InputError(f"nested more than {tables.DEEPEST} deep")
     table = given
     for key in above:
         table = table.setdefault(key, {})

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError, nearest, require_function
 from neurosim.experiments import own
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
-from neurosim.training import Measure
+from neurosim.training import Measure, numbers
 
 
 def covariance(sim: Simulator, inputs: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
@@ -52,6 +52,8 @@ def covariance(sim: Simulator, inputs: NDArray[Any], targets: NDArray[Any]) -> d
     }
 
 
+WHERE = "[training] measures"
+
 MEASURES: dict[str, Measure] = {"covariance": covariance}
 
 
@@ -63,12 +65,13 @@ def find(names: Iterable[str]) -> Measure | None:
     InputError
         For a name that is neither known nor a function ``package.module:function``.
     """
-    found = [_one(name) for name in names]
+    found = {name: _one(name) for name in names}
     if not found:
         return None
 
     def all_of_them(sim: Simulator, inputs: Any, targets: Any) -> Mapping[str, float]:
-        return {k: v for measure in found for k, v in measure(sim, inputs, targets).items()}
+        rows = (numbers(WHERE, name, found[name](sim, inputs, targets)) for name in found)
+        return {k: v for row in rows for k, v in row.items()}
 
     return all_of_them
 
@@ -82,6 +85,5 @@ def _one(name: str) -> Callable[..., Mapping[str, float]]:
             f"own as 'package.module:function'"
         )
     found = own.find(name, "[training] measures:")
-    if not callable(found):
-        raise InputError(f"[training] measures: {name!r} must be a function, is {found!r}")
+    require_function(WHERE, name, found, "sim", "inputs", "targets", optional=False)
     return found

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, time
 from enum import Enum
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from neurosim.errors import InputError, nearest
+from neurosim.errors import EPOCHS, SEEDS, SIZES, InputError, is_number, nearest, shown
 from neurosim.frozen import Frozen
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,7 +25,55 @@ NONE = "none"  # TOML has no null
 NAME = "name"  # of a table: which class it is of
 SIMPLE = (str, int, float, bool)
 
-Seed = Field(default=None, ge=0, lt=2**32)
+DEEPEST = 20  # tables in tables
+
+Seed = Field(default=None, ge=0, lt=SEEDS)
+
+
+def read(text: str) -> dict[str, Any]:
+    """Read TOML.
+
+    Raises
+    ------
+    tomllib.TOMLDecodeError
+        If it is none.
+    InputError
+        If it is nested too deep, or holds a number that Python does not read.
+    """
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        says = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise InputError(says) from None
+    refuse_deep(found)
+    return found
+
+
+def refuse_deep(table: Mapping[str, Any]) -> None:
+    """Refuse tables that are nested deeper than `DEEPEST`, before any of them is walked through."""
+    depth, level = 0, list(table.values())
+    while level := [item for value in level for item in _inside(value)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise InputError(f"nested more than {DEEPEST} deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _held(value: float) -> float:
+    """Refuse a number that float32 cannot hold."""
+    if not is_number(value):
+        raise ValueError("float32 cannot hold it")
+    return value
+
+
+Number = Annotated[float, AfterValidator(_held)]
 
 
 class _Table(BaseModel):
@@ -35,14 +83,14 @@ class _Table(BaseModel):
 class NetworkTable(_Table):
     """``[network]``: the arguments of `neurosim.rnn`."""
 
-    hidden: int = Field(default=100, ge=1)
+    hidden: int = Field(default=100, ge=1, lt=SIZES)
     neuron: str = "Tanh"
-    tau: float = Field(default=1.0, ge=1)
+    tau: Number = Field(default=1.0, ge=1)
     decorrelate: bool | None = None
-    gain: float = Field(default=1.0, ge=0)
-    input_gain: float = Field(default=1.0, ge=0)
+    gain: Number = Field(default=1.0, ge=0)
+    input_gain: Number = Field(default=1.0, ge=0)
     recurrent: Literal["xavier", "orthogonal"] = "xavier"
-    bias: float = Field(default=0.0, ge=0)
+    bias: Number = Field(default=0.0, ge=0)
     seed: int | None = Seed
 
 
@@ -53,11 +101,11 @@ class TrainingTable(_Table):
     test: to choose settings by. ``measures`` names what else to measure after every epoch.
     """
 
-    epochs: int = Field(default=50, ge=1)
-    batch: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    epochs: int = Field(default=50, ge=1, lt=EPOCHS)
+    batch: int = Field(default=10, ge=1, lt=SIZES)
+    seed: int = Field(default=0, ge=0, lt=SEEDS)
     engine: str = "cpu"
-    held_out: float = Field(default=0.0, ge=0, lt=1)
+    held_out: Number = Field(default=0.0, ge=0, lt=1)
     measures: list[str] = Field(default_factory=list)
 
 
@@ -65,7 +113,7 @@ class BaselinesTable(_Table):
     """``[baselines]``: whether to compute them, and how long to train the readout alone."""
 
     enabled: bool = True
-    readout_epochs: int = Field(default=50, ge=1)
+    readout_epochs: int = Field(default=50, ge=1, lt=EPOCHS)
 
 
 def check(model: type[Model], table: Mapping[str, Any], where: str) -> Model:
@@ -87,13 +135,13 @@ def check(model: type[Model], table: Mapping[str, Any], where: str) -> Model:
                 lines.append(unknown(key, table[key], model.model_fields, where))
             else:
                 says = problem["msg"][0].lower() + problem["msg"][1:]
-                lines.append(f"[{where}] {key} = {table.get(key)!r}: {says}")
+                lines.append(f"[{where}] {key} = {shown(table.get(key))}: {says}")
         raise InputError("\n".join(lines)) from error
 
 
 def unknown(key: str, value: Any, known: Iterable[str], where: str) -> str:
     """Say that a key does not exist, and which one was probably meant."""
-    return f"[{where}] {key} = {value!r}: no such key; {nearest(key, known)}"
+    return f"[{where}] {key} = {shown(value)}: no such key; {nearest(key, known)}"
 
 
 def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[str, str]) -> Any:
@@ -154,16 +202,23 @@ def settable(cls: Any) -> dict[str, Any]:
 
 
 def literal(text: str) -> Any:
-    """Read a value from the command line: as TOML has it, or Python (``.5``, ``True``); or text."""
+    """Read a value from the command line: as TOML has it, or Python (``.5``, ``True``); or text.
+
+    Raises
+    ------
+    InputError
+        If it is nested too deep, or a number that Python does not read.
+    """
     text = text.strip()
-    with suppress(tomllib.TOMLDecodeError, RecursionError):
-        found = tomllib.loads(f"value = {text}")
+    with suppress(tomllib.TOMLDecodeError):
+        found = read(f"value = {text}")
         if len(found) == 1:  # else there were more lines than one
             return found["value"]
     with warnings.catch_warnings(), suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         warnings.simplefilter("ignore")  # the text need be no good program
         value = ast.literal_eval(text)
         if value is None or type(value) in (bool, int, float, list, dict):
+            refuse_deep({"value": value})
             return NONE if value is None else value
     return text
 

@@ -17,6 +17,7 @@ from neurosim.errors import CheckpointError, InputError, NeurosimError, StorageE
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
+from neurosim.experiments.sweep.axes import RUNS
 from neurosim.experiments.sweep.runs import FAILED, Run
 from neurosim.experiments.sweep.sweep import Reached, Seen, Sweep, Workers
 from neurosim.files import lock, place, read_json
@@ -167,8 +168,8 @@ class Tuning:
         BusyError
             If another process searches there.
         """
-        if budget < 1:
-            raise InputError(f"--budget {budget}: must be 1 or more")
+        if not 1 <= budget <= RUNS:
+            raise InputError(f"--budget {budget}: must be 1 or more, and {RUNS:,} at most")
         path = place(folder)
         with lock(path / ".tune.lock", 0.0, f"{path}: another process is searching there"):
             self._claim(path)

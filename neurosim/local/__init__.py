@@ -26,7 +26,7 @@ credited to an eligibility that the same function formed for ``delta_loss = 1``.
 
 from neurosim.local.budget import Budget, LearningRule
 from neurosim.local.decorrelation import DecorrelationRule
-from neurosim.local.feedback import check_feedback
+from neurosim.local.feedback import check_feedback, check_feedback_numbers
 from neurosim.local.neuron import NeuronModel
 from neurosim.local.perturbation import LEAST_NOISE, Perturbation, Sizes, options
 from neurosim.local.projection import ProjectionRule, check_rate
@@ -71,6 +71,7 @@ __all__ = [
     "Sizes",
     "arguments",
     "check_feedback",
+    "check_feedback_numbers",
     "check_rate",
     "check_scalar",
     "options",

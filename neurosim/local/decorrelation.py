@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from neurosim.errors import is_number, require
+from neurosim.errors import require_number
 from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import DECORRELATION
@@ -33,7 +33,5 @@ class DecorrelationRule(LearningRule):
     knows: ClassVar[Mapping[str, Mapping[str, str]]] = {"synapse": DECORRELATION}
 
     def __post_init__(self) -> None:
-        fine = is_number(self.learning_rate) and self.learning_rate > 0
-        owner = type(self).__name__
-        require(fine, owner, "learning_rate", self.learning_rate, "a finite number > 0")
+        require_number(type(self).__name__, "learning_rate", self.learning_rate, "(0, inf)")
         freeze(self)

@@ -5,7 +5,23 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from neurosim.errors import InputError, is_number, require
+from neurosim.errors import InputError, require_number, require_one_of
+
+
+def check_feedback_numbers(rule: Any) -> None:
+    """Refuse a gain or a rate of feedback that is none; a rule without them is fine.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    owner = type(rule).__name__
+    if hasattr(rule, "feedback_gain"):
+        require_number(owner, "feedback_gain", rule.feedback_gain, "(0, inf)")
+    if hasattr(rule, "feedback_rate"):
+        allowed = "a number in (0, 2); beyond, guesses diverge"
+        require_number(owner, "feedback_rate", rule.feedback_rate, "(0, 2)", allowed)
 
 
 def check_feedback(rule: Any) -> None:
@@ -17,15 +33,9 @@ def check_feedback(rule: Any) -> None:
         Naming the option.
     """
     owner = type(rule).__name__
-    if hasattr(rule, "feedback_gain"):
-        gain, allowed = rule.feedback_gain, "a finite number > 0"
-        require(is_number(gain) and gain > 0, owner, "feedback_gain", gain, allowed)
-    if hasattr(rule, "feedback_rate"):
-        rate, allowed = rule.feedback_rate, "a number in (0, 2); beyond, guesses diverge"
-        require(is_number(rate) and 0 < rate < 2, owner, "feedback_rate", rate, allowed)
+    check_feedback_numbers(rule)
     schedules = ("online", "window", "sequence") if rule.passes > 1 else ("online", "sequence")
-    allowed = f"one of {', '.join(schedules)}"
-    require(rule.schedule in schedules, owner, "schedule", rule.schedule, allowed)
+    require_one_of(owner, "schedule", rule.schedule, schedules)
     for field in fields(rule):
         if field.name in getattr(rule, "options_without_meaning", ()):
             value = getattr(rule, field.name)

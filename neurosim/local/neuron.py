@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neurosim.errors import is_number, require
+from neurosim.errors import require_number
 from neurosim.frozen import freeze
 
 
@@ -27,6 +27,6 @@ class NeuronModel:
     tau: float = 1.0
 
     def __post_init__(self) -> None:
-        fine = is_number(self.tau) and self.tau >= 1
-        require(fine, type(self).__name__, "tau", self.tau, "a finite number of steps >= 1")
+        allowed = "a finite number of steps >= 1"
+        require_number(type(self).__name__, "tau", self.tau, "[1, inf)", allowed)
         freeze(self)

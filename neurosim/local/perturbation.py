@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
-from neurosim.errors import InputError, is_count, is_number, require
+from neurosim.errors import (
+    STEPS,
+    InputError,
+    is_number,
+    require,
+    require_count,
+    require_number,
+    require_one_of,
+)
 from neurosim.local.projection import ProjectionRule
 
 # Of NP and WP on networks of 20 to 400 neurons an update's variance is the same from 1e-2 down to
 # 1e-7, ten times as large at 1e-8, and a thousand times, all of it rounding, at 1e-9.
 LEAST_NOISE = 1e-8
+PAIRS = 10_000  # fewer than so many: each is two passes more
 
 
 class Sizes(NamedTuple):
@@ -122,34 +131,28 @@ class Perturbation(ProjectionRule):
     def __post_init__(self) -> None:
         owner = type(self).__name__
         allowed = ", or ".join(map(repr, self.passes_known))
-        fine = self.passes in self.passes_known
-        require(fine, owner, "passes", self.passes, allowed)
+        require_one_of(owner, "passes", self.passes, self.passes_known, allowed)
         both = self.passes == "both"  # then the chip's own noise may be all there is
-        positive = is_number(self.noise_std) and (self.noise_std > 0 or both)
         why = "a rule that compares passes needs a perturbation"
         if "passes" in {f.name for f in fields(self)}:
             why += "; with passes = 'both' a chip's own noise may be all there is"
         allowed = "a finite number >= 0" if both else f"a finite number > 0: {why}"
-        positive = positive and self.noise_std >= 0
-        require(positive, owner, "noise_std", self.noise_std, allowed)
+        within = "[0, inf)" if both else "(0, inf)"
+        require_number(owner, "noise_std", self.noise_std, within, allowed)
         felt = self.noise_std == 0 or self.noise_std >= LEAST_NOISE
         allowed = f"{LEAST_NOISE:g} or more: float32 cannot tell passes apart that differ by less"
         require(felt, owner, "noise_std", self.noise_std, allowed)
+        # Rules divide by the variance: it must be a number as well.
+        fine = is_number(float(self.noise_std) ** 2)
+        require(fine, owner, "noise_std", self.noise_std, "one whose square float32 can hold")
         for name, choices in _CHOICES.items():
-            choice = getattr(self, name)
-            allowed = f"one of {', '.join(map(str, choices))}"
-            require(choice in choices, owner, name, choice, allowed)
+            require_one_of(owner, name, getattr(self, name), choices)
         for name in ("window", "resync_every"):
-            steps = getattr(self, name)
-            fine = steps is None or (is_count(steps) and steps >= 1)
-            require(fine, owner, name, steps, "None or a whole number of steps >= 1")
-        fine = is_count(self.pairs) and self.pairs >= 0
-        require(fine, owner, "pairs", self.pairs, "a whole number >= 0")
-        fine = self.scale in self.scales
-        reason = f"one of {', '.join(self.scales)}: no neuron count enters {owner}'s reward"
-        require(fine, owner, "scale", self.scale, reason)
-        fine = is_number(self.trace_decay) and 0 < self.trace_decay <= 1
-        require(fine, owner, "trace_decay", self.trace_decay, "a number in (0, 1]")
+            require_count(owner, name, getattr(self, name), 1, STEPS, of="steps", optional=True)
+        require_count(owner, "pairs", self.pairs, 0, PAIRS)
+        allowed = f"one of {', '.join(self.scales)}: no neuron count enters {owner}'s reward"
+        require_one_of(owner, "scale", self.scale, self.scales, allowed)
+        require_number(owner, "trace_decay", self.trace_decay, "(0, 1]")
 
         if self.schedule is None:
             earliest = "online" if self.reward == "local" else "sequence"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from neurosim.errors import is_number, require
+from neurosim.errors import require, require_number, require_one_of, shown
 from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import FEEDBACK, NEURON, REWARD, TRACE, TRACED
@@ -69,17 +69,11 @@ class ProjectionRule(LearningRule):
     def __post_init__(self) -> None:
         owner = type(self).__name__
         check_rate(owner, self.learning_rate)
-        choice = self.optimiser
-        allowed = f"one of {', '.join(OPTIMISERS)}"
-        require(choice in OPTIMISERS, owner, "optimiser", choice, allowed)
+        require_one_of(owner, "optimiser", self.optimiser, OPTIMISERS)
         for name in ("beta1", "beta2"):
-            value = getattr(self, name)
-            fine = is_number(value) and 0 <= value < 1
-            require(fine, owner, name, value, "a number in [0, 1)")
-        fine = is_number(self.epsilon) and self.epsilon > 0
-        require(fine, owner, "epsilon", self.epsilon, "a finite number > 0")
-        fine = self.normalise is None or (is_number(self.normalise) and self.normalise > 0)
-        require(fine, owner, "normalise", self.normalise, "None or a finite number > 0")
+            require_number(owner, name, getattr(self, name), "[0, 1)")
+        require_number(owner, "epsilon", self.epsilon, "(0, inf)")
+        require_number(owner, "normalise", self.normalise, "(0, inf)", optional=True)
         freeze(self)
 
 
@@ -88,10 +82,9 @@ def check_rate(owner: str, rate: float | Mapping[str, float]) -> None:
     if isinstance(rate, Mapping):
         require(len(rate) > 0, owner, "learning_rate", rate, "a rate for at least one projection")
         for projection, value in rate.items():
-            fine = is_number(value) and value > 0
-            where = f"learning_rate[{projection!r}]"
+            where = f"learning_rate[{shown(projection)}]"
             allowed = "a finite number > 0 (leave a projection out to freeze it)"
-            require(fine, owner, where, value, allowed)
+            require_number(owner, where, value, "(0, inf)", allowed)
     else:
-        fine = is_number(rate) and rate > 0
-        require(fine, owner, "learning_rate", rate, "a finite number > 0, or one per projection")
+        allowed = "a finite number > 0, or one per projection"
+        require_number(owner, "learning_rate", rate, "(0, inf)", allowed)

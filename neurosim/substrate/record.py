@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
 
-from neurosim.errors import InputError, is_count, is_number, nearest, require
+from neurosim.errors import (
+    SEEDS,
+    InputError,
+    is_count,
+    is_flag,
+    is_number,
+    nearest,
+    require,
+    require_count,
+    require_number,
+    require_one_of,
+    shown,
+)
 from neurosim.frozen import Frozen, freeze
+from neurosim.local import scalar
 
 ROUNDINGS = ("nearest", "stochastic", "stochastic_shared")
 FITTED = "fitted"
+LATEST = 100_001  # steps that a reward may be late, and one
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,7 +175,7 @@ class Substrate:
     rounding: str = "nearest"
     w_min_step: float = 0.0
     asymmetry: float = 0.0
-    soft_bounds: float = 0.0
+    soft_bounds: float | bool = 0.0
     c2c: float = 0.0
     d2d: float = 0.0
     w_write_noise: float = 0.0
@@ -181,48 +196,49 @@ class Substrate:
 
     def __post_init__(self) -> None:
         for name in AMOUNTS:
-            self._check(name, lambda v: is_number(v) and v >= 0, "a finite number >= 0")
+            self._number(name, "[0, inf)")
         for name in CHANCES:
-            self._check(name, lambda v: is_number(v) and 0 <= v <= 1, "a number in [0, 1]")
+            self._number(name, "[0, 1]")
         for name in BITS:
-            allowed = "None or a whole number of bits in [2, 24]"
-            self._check(name, lambda v: not v or (is_count(v) and 2 <= v <= 24), allowed)
+            bits, allowed = getattr(self, name), "None or a whole number of bits in [2, 24]"
+            fine = bits is None or (is_count(bits) and (bits == 0 or 2 <= bits <= 24))
+            require(fine, "Substrate", name, bits, allowed)
         for name in SIZES:
-            allowed = "None or a finite number > 0"
-            self._check(name, lambda v: v is None or (is_number(v) and v >= 0), allowed)
-        self._check("asymmetry", lambda v: is_number(v) and abs(v) <= 1, "a number in [-1, 1]")
-        allowed = "None or a number of steps >= 1"
-        self._check("telegraph_dwell", lambda v: not v or (is_number(v) and v >= 1), allowed)
-        allowed = "None or a number in [-1, 1], in units of the full scale"
-        self._check("stuck_at", lambda v: v is None or (is_number(v) and abs(v) <= 1), allowed)
-        fine = isinstance(self.soft_bounds, bool) or is_number(self.soft_bounds)
-        fine = fine and 0 <= self.soft_bounds <= 1
-        require(fine, "Substrate", "soft_bounds", self.soft_bounds, "True or a number in [0, 1]")
-        allowed = f"one of {', '.join(ROUNDINGS)}"
-        self._check("rounding", lambda v: v in ROUNDINGS, allowed)
-        allowed = "a whole number of steps in [0, 100000]"
-        self._check("reward_delay", lambda v: is_count(v) and 0 <= v <= 100_000, allowed)
-        allowed = "a whole number in [0, 2**32)"
-        self._check("seed", lambda v: is_count(v) and 0 <= v < 2**32, allowed)
+            self._number(name, "[0, inf)", "a finite number > 0", optional=True)
+        self._number("asymmetry", "[-1, 1]")
+        if not self._is_zero("telegraph_dwell"):
+            self._number("telegraph_dwell", "[1, inf)", "a number of steps >= 1", optional=True)
+        allowed = "a number in [-1, 1], in units of the full scale"
+        self._number("stuck_at", "[-1, 1]", allowed, optional=True)
+        if not is_flag(self.soft_bounds):
+            self._number("soft_bounds", "[0, 1]", "True or a number in [0, 1]")
+        require_one_of("Substrate", "rounding", self.rounding, ROUNDINGS)
+        require_count("Substrate", "reward_delay", self.reward_delay, 0, LATEST, of="steps")
+        require_count("Substrate", "seed", self.seed, 0, SEEDS)
         self._check_full_scale()
         self._check_drift()
         freeze(self)
 
-    def _check(self, name: str, fine: Any, allowed: str) -> None:
+    def _number(
+        self, name: str, within: str, allowed: str | None = None, optional: bool = False
+    ) -> None:
+        require_number("Substrate", name, getattr(self, name), within, allowed, optional)
+
+    def _is_zero(self, name: str) -> bool:
+        """Whether a field that may be None is 0, which assumes nothing either."""
         value = getattr(self, name)
-        require(bool(fine(value)), "Substrate", name, value, allowed)
+        return isinstance(value, Real) and not is_flag(value) and value == 0
 
     def _check_full_scale(self) -> None:
         if isinstance(self.w_max, Mapping):
             for name, value in self.w_max.items():
-                fine = is_number(value) and value > 0
-                require(fine, "Substrate", f"w_max[{name!r}]", value, "a finite number > 0")
+                require_number("Substrate", f"w_max[{shown(name)}]", value, "(0, inf)")
         elif isinstance(self.w_max, str):
             allowed = "None, a number > 0, one for each matrix by name, or 'fitted'"
             require(self.w_max == FITTED, "Substrate", "w_max", self.w_max, allowed)
-        else:
+        elif self.w_max is not None and not self._is_zero("w_max"):
             allowed = "None, a finite number > 0, one for each matrix by name, or 'fitted'"
-            self._check("w_max", lambda v: not v or (is_number(v) and v > 0), allowed)
+            require_number("Substrate", "w_max", self.w_max, "(0, inf)", allowed)
 
     def _check_drift(self) -> None:
         given, allowed = self.drift_nu, "a finite number >= 0, or two of them, low and high"
@@ -233,7 +249,7 @@ class Substrate:
             found = given[0] if given[0] == given[1] else (given[0], given[1])
             object.__setattr__(self, "drift_nu", found)
         else:
-            self._check("drift_nu", lambda v: is_number(v) and v >= 0, allowed)
+            require_number("Substrate", "drift_nu", given, "[0, inf)", allowed)
 
     def __or__(self, other: Substrate | Mapping[str, Any]) -> Substrate:
         """Put together: a chip with what another one assumes, or with some fields replaced.
@@ -250,7 +266,7 @@ class Substrate:
         names = [f.name for f in fields(self)]
         for name in other:
             if name not in names:
-                raise InputError(f"Substrate: no field {name!r}; {nearest(name, names)}")
+                raise InputError(f"Substrate: no field {shown(name)}; {nearest(name, names)}")
         return replace(self, **other)
 
     @property
@@ -291,6 +307,9 @@ class Substrate:
         """
         from neurosim.substrate.words import explanation
 
+        fine = rule is None or hasattr(rule, "budget") or scalar(type(rule), "synapse") is not None
+        fine = fine and not isinstance(rule, type)
+        require(fine, "Substrate", "rule", rule, "None or a learning rule")
         text = explanation(self, rule)
         print(text)
         return text

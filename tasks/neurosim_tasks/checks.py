@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import operator
+import errno
+import functools
 import os
+from contextlib import suppress
+from numbers import Integral
 from pathlib import Path
-from typing import Any, SupportsIndex, cast
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHOWN = 500
+"""Characters of a value in a message."""
 
 
 class TaskError(ValueError):
@@ -14,7 +23,17 @@ class TaskError(ValueError):
 
 def refuse(owner: object, field: str, value: object, allowed: str) -> TaskError:
     """Return the error that says which `field` of `owner` is wrong and what it must be."""
-    return TaskError(f"{type(owner).__name__}: {field} = {value!r} must be {allowed}")
+    return TaskError(f"{type(owner).__name__}: {field} = {shown(value)} must be {allowed}")
+
+
+def shown(value: object) -> str:
+    """Write a value on one line, of bounded length, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # a whole number of thousands of digits; an object whose repr raises
+        text = object.__repr__(value)
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
 
 
 def whole(
@@ -46,14 +65,11 @@ def whole(
     """
     allowed = f"at least {at_least}"
     if less_than is not None:
-        allowed += f" and less than {less_than[0]} ({less_than[1]})"
-    try:
-        # True is an int in Python; a batch of True is a mistake.
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(cast(SupportsIndex, value))
-    except TypeError:
-        raise refuse(owner, field, value, f"a whole number, {allowed}") from None
+        allowed += f" and less than {less_than[0]} ({shown(less_than[1])})"
+    # True is an int in Python; a batch of True is a mistake.
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise refuse(owner, field, value, f"a whole number, {allowed}")
+    number = int(value)
     if number < at_least or (less_than is not None and number >= less_than[1]):
         raise refuse(owner, field, number, allowed)
     return number
@@ -90,6 +106,26 @@ def one_of(owner: object, field: str, value: Any, choices: tuple[Any, ...]) -> N
         raise refuse(owner, field, value, "one of " + ", ".join(repr(c) for c in choices))
 
 
+def some_path(owner: object, field: str, value: Any, allowed: str) -> None:
+    """Refuse what no file can be called: no text or path, empty, too long.
+
+    Raises
+    ------
+    TaskError
+        If it is not a path.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    fine = isinstance(text, str) and text != ""
+    try:
+        os.lstat(str(text))
+    except ValueError:  # characters that no path can have
+        fine = False
+    except OSError as error:
+        fine = fine and error.errno != errno.ENAMETOOLONG
+    if not fine:
+        raise refuse(owner, field, value, allowed)
+
+
 def settle(task: object, at_least: dict[str, int]) -> None:
     """Replace whole-number fields of a frozen dataclass by plain ints, each checked.
 
@@ -107,3 +143,70 @@ def settle(task: object, at_least: dict[str, int]) -> None:
     """
     for field, smallest in at_least.items():
         object.__setattr__(task, field, whole(task, field, getattr(task, field), smallest))
+
+
+def fits(owner: object, what: str, nbytes: int) -> None:
+    """Refuse what takes more memory than this machine has, before it is allocated.
+
+    Parameters
+    ----------
+    owner : object
+        Whose data they are: its class is named in the message.
+    what : str
+        What would take it, with the numbers that make it so large.
+    nbytes : int
+        How much that is, at the least [bytes].
+
+    Raises
+    ------
+    TaskError
+        If it does not fit.
+    """
+    if nbytes > memory():
+        gigabytes = [f"{min(n, 10**300) / 1e9:.3g} GB" for n in (nbytes, memory())]
+        raise TaskError(
+            f"{type(owner).__name__}: {what} would take {gigabytes[0]} of memory; this machine "
+            f"has {gigabytes[1]}"
+        )
+
+
+@functools.cache
+def memory() -> int:
+    """Return how much memory this process can have at most [bytes]."""
+    found = []
+    with suppress(AttributeError, OSError, ValueError):  # Windows does not say
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError, ValueError):  # a container may have less than the machine
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min((n for n in found if n > 0), default=2**40)
+
+
+def numbers(owner: object, field: str, values: Any, shape: str) -> NDArray[Any]:
+    """Return `values` as an array of numbers with an axis at least, or refuse them.
+
+    Parameters
+    ----------
+    owner : object
+        Whose values they are: its class is named in the message.
+    field : str
+        What they are called.
+    values : object
+        What may be an array.
+    shape : str
+        What is wanted, for the message.
+
+    Raises
+    ------
+    TaskError
+        If they are no numbers.
+    """
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # an object's own conversion to an array can raise anything
+        text = f"{type(owner).__name__}: {field} must be numbers of shape {shape} ({error})"
+        raise TaskError(text) from error
+    if array.dtype.kind not in "fiub":
+        text = f"{type(owner).__name__}: {field} must be numbers of shape {shape}"
+        raise TaskError(f"{text}, not {array.dtype}")
+    fits(owner, f"{field} of shape {array.shape}", 8 * array.size)
+    return array

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim_tasks.checks import TaskError, one_of, settle, whole
+from neurosim_tasks.checks import TaskError, fits, numbers, one_of, settle, shown, whole
 from neurosim_tasks.task import Array, Pair, Task, freeze
 
 SYMBOLS = 8
@@ -85,6 +85,11 @@ class Copying(Task):
         settle(self, {"length": 1, "delay": 0, "batch": 1, "seed": 0})
         settle(self, {"sequences": 1, "test_sequences": 1})
         one_of(self, "fixed_sequence", self.fixed_sequence, (False, True))
+        count = max(self.sequences, self.test_sequences) * self.batch
+        # Inputs and targets, and the symbols that they are made of.
+        nbytes = self.steps * count * 2 * (4 * CHANNELS + 8)
+        what = f"{shown(count)} sequences (sequences * batch) of {shown(self.steps)} steps"
+        fits(self, what, nbytes)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -131,7 +136,13 @@ class Copying(Task):
 
     def guesses(self, inputs: Array) -> dict[str, Array]:
         """Answer by the phase alone, every symbol alike: its error is `loss_floor`."""
-        answer = np.zeros(inputs.shape, dtype=np.float32)
+        given = numbers(self, "inputs", inputs, f"({self.steps}, series, {CHANNELS})")
+        if given.ndim != 3 or given.shape[::2] != (self.steps, CHANNELS):
+            raise TaskError(
+                f"Copying: inputs of shape {given.shape} must have shape "
+                f"({self.steps}, series, {CHANNELS})"
+            )
+        answer = np.zeros(given.shape, dtype=np.float32)
         answer[: -self.length, :, BLANK] = 1
         answer[-self.length :, :, 1 : SYMBOLS + 1] = 1 / SYMBOLS
         return {"ignores its input": answer}

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim_tasks.checks import one_of, settle, whole
+from neurosim_tasks.checks import fits, numbers, one_of, settle, shown, whole
 from neurosim_tasks.task import Array, Pair, Task, freeze
 
 SUBSTEPS = 10
@@ -81,6 +81,11 @@ class MackeyGlass(Task):
         object.__setattr__(self, "horizon", whole(self, "horizon", self.horizon, 1, limit))
         one_of(self, "squash", self.squash, ("tanh", None))
         one_of(self, "direction", self.direction, ("future", "past"))
+        length = self.washout + self.steps + self.horizon + self.tau
+        what = f"{shown(2 * self.batch)} series (batch, for training and for testing)"
+        # The path in float64, and what draws a series.
+        nbytes = 2 * self.batch * (8 * SUBSTEPS * length + 1000)
+        fits(self, f"{what} of {shown(length)} units of time", nbytes)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -103,7 +108,7 @@ class MackeyGlass(Task):
 
     def guesses(self, inputs: Array) -> dict[str, Array]:
         """Persistence: the value asked for is the value given."""
-        return {"persistence": inputs}
+        return {"persistence": numbers(self, "inputs", inputs, "(T, series, 1)")}
 
     @cached_property
     def _pairs(self) -> tuple[Pair, Pair]:

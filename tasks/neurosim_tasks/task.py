@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim_tasks import regression
-from neurosim_tasks.checks import TaskError, refuse, whole
+from neurosim_tasks.checks import TaskError, fits, numbers, refuse, shown, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,12 +86,13 @@ class Task(ABC):
         TaskError
             If the shapes differ or are not those of the task's targets.
         """
-        answer = np.asarray(outputs, dtype=np.float64)
-        truth = np.asarray(targets, dtype=np.float64)
+        wanted = f"(T, series, {self.n_targets})"
+        answer = numbers(self, "outputs", outputs, wanted).astype(np.float64, copy=False)
+        truth = numbers(self, "targets", targets, wanted).astype(np.float64, copy=False)
         if answer.shape != truth.shape or truth.ndim != 3 or truth.shape[2] != self.n_targets:
             raise TaskError(
                 f"{type(self).__name__}: outputs of shape {answer.shape} and targets of shape "
-                f"{truth.shape} must both have shape (T, series, {self.n_targets})"
+                f"{truth.shape} must both have shape {wanted}"
             )
         losses: NDArray[np.float64] = np.square(answer - truth).sum(axis=2)
         return losses
@@ -148,6 +149,8 @@ class Task(ABC):
         lags = whole(self, "lags", lags, at_least=1)
         pairs = (self.train(), self.test())
         (train, train_targets), (test, test_targets) = (tuple(map(np.asarray, p)) for p in pairs)
+        nbytes = 8 * lags * max(train.size, test.size)
+        fits(self, f"lags = {shown(lags)} for {len(train)} steps", nbytes)
         now, past = regression.fit(train, train_targets), (lags, self.lag_padding)
         before = regression.fit(regression.lagged(train, *past), train_targets)
 

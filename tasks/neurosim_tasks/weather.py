@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim_tasks.checks import TaskError, one_of, refuse, settle, whole
+from neurosim_tasks.checks import TaskError, numbers, one_of, refuse, settle, some_path, whole
 from neurosim_tasks.gaps import bridge
 from neurosim_tasks.stations import locate
 from neurosim_tasks.tables import Layout, read
@@ -20,6 +20,8 @@ from neurosim_tasks.task import Array, Pair, Task, freeze
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LAST = ("the last year that dates have", 10_000)
 
 
 class _Data(NamedTuple):
@@ -111,15 +113,16 @@ class Weather(Task):
         settle(self, {"horizon": 1, "batch": 1, "test_months": 1, "max_gap": 0})
         one_of(self, "scale_with", self.scale_with, ("train", "all"))
         one_of(self, "centre_inputs", self.centre_inputs, (False, True))
-        if not isinstance(self.path, str | os.PathLike | None):
-            raise refuse(self, "path", self.path, "the path of a CSV file or a folder, or None")
+        whole(self, "test_months", self.test_months, 1, ("a thousand years", 12_000))
+        if self.path is not None:
+            some_path(self, "path", self.path, "the path of a CSV file or a folder, or None")
         if not isinstance(self.station, str | None):
             raise refuse(self, "station", self.station, "text, or None")
         if isinstance(self.year, Sequence) and not isinstance(self.year, str) and self.year:
-            years = tuple(whole(self, "year", year, at_least=1901) for year in self.year)
+            years = tuple(whole(self, "year", year, 1901, LAST) for year in self.year)
             object.__setattr__(self, "year", years)
         elif self.year is not None:
-            object.__setattr__(self, "year", whole(self, "year", self.year, at_least=1901))
+            object.__setattr__(self, "year", whole(self, "year", self.year, 1901, LAST))
         for year, digest in self._hashes.items():
             if year not in self._years:
                 raise refuse(self, "sha256", self.sha256, f"by year, of year = {self.year}")
@@ -154,13 +157,18 @@ class Weather(Task):
 
     def guesses(self, inputs: Array) -> dict[str, Array]:
         """Persistence: the temperature stays as it is."""
-        k = [self._dry_bulb]
-        return {"persistence": inputs[:, :, k] + self._data.shift[k].astype(np.float32)}
+        k, n = [self._dry_bulb], self.n_inputs
+        given = numbers(self, "inputs", inputs, f"(T, series, {n})")
+        if given.ndim != 3 or given.shape[2] != n:
+            text = f"Weather: inputs of shape {given.shape} must have shape (T, series, {n})"
+            raise TaskError(text)
+        return {"persistence": given[:, :, k] + self._data.shift[k].astype(np.float32)}
 
     def to_fahrenheit(self, values: ArrayLike) -> NDArray[np.float64]:
         """Return the temperatures [degrees Fahrenheit] of scaled targets or outputs."""
         k = self._dry_bulb
-        return np.asarray(values, dtype=np.float64) * self._data.span[k] + self._data.low[k]
+        found = numbers(self, "values", values, "any").astype(np.float64, copy=False)
+        return found * self._data.span[k] + self._data.low[k]
 
     @property
     def _years(self) -> tuple[int, ...]:

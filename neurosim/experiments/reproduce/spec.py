@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from neurosim.errors import InputError, nearest
 from neurosim.experiments import config as configs
 from neurosim.experiments import registry
+from neurosim.experiments.sweep.axes import RUNS
 from neurosim.experiments.sweep.axes import parse as parse_axes
 from neurosim.experiments.sweep.runs import Run
 
@@ -202,8 +203,8 @@ def load(
         raise InputError(f"reproduce {name!r}: no such figure; {nearest(name, [*known, 'all'])}")
     if scale not in SCALES:
         raise InputError(f"--scale {scale}: must be one of {', '.join(SCALES)}")
-    if seeds < 1:
-        raise InputError(f"--seeds {seeds}: must be 1 or more")
+    if not 1 <= seeds <= RUNS:
+        raise InputError(f"--seeds {seeds}: must be 1 or more, and {RUNS:,} at most")
     path = known[name]
     try:
         file = File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import InputError, is_count, is_number, nearest
-from neurosim.experiments.tables import literal
+from neurosim.errors import InputError, is_count, is_number, nearest, shown
+from neurosim.experiments import tables
 
 SEEDS = "seeds"
 BLOCKS = ("product", "zip", SEEDS)
 RANGES = ("log", "linear")
+RUNS = 100_000  # that one sweep may have: every config is checked before anything is run
 
 Setting = dict[str, Any]
 """Values by field, such as ``{"rule.learning_rate": 1e-3}``."""
@@ -30,10 +31,13 @@ class Axis:
 
     def __post_init__(self) -> None:
         """Refuse a setting that comes twice."""
-        for k, setting in enumerate(self.settings):
-            if setting in self.settings[:k]:
+        seen = set()
+        for setting in self.settings:
+            same = _hashable(setting)
+            if same in seen:
                 said = ", ".join(f"{field} = {value!r}" for field, value in setting.items())
                 raise InputError(f"[sweep] {said}: is there twice")
+            seen.add(same)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -65,6 +69,8 @@ class Axes:
             for other in others:
                 if field == other or other.startswith(f"{field}."):
                     raise InputError(f"[sweep] {other}: varied by two axes; one must do")
+        if self.size > RUNS:
+            raise InputError(f"[sweep]: makes {self.size:,} runs; at most {RUNS:,} may be made")
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -81,9 +87,21 @@ class Axes:
             for parts in itertools.product(*(axis.settings for axis in self.axes)):
                 yield {field: v for part in parts for field, v in part.items()}, seed
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Number of runs."""
         sizes = [len(axis.settings) for axis in self.axes]
         return math.prod(sizes) * len(self.seeds or (None,))
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def _hashable(value: Any) -> Any:
+    """Turn tables and lists into values that can be looked up in a set; equality stays."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _hashable(item)) for key, item in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 # -------------------------------------------------------------------------- from TOML
@@ -105,7 +123,7 @@ def parse(table: Any) -> Axes:
         If it is not of this form.
     """
     if not isinstance(table, Mapping):
-        raise InputError(f"sweep = {table!r}: must be a table, [sweep]")
+        raise InputError(f"sweep = {shown(table)}: must be a table, [sweep]")
     for key in table:
         if key not in BLOCKS:
             raise InputError(f"[sweep] {key}: no such key; {nearest(key, BLOCKS)}")
@@ -116,7 +134,7 @@ def parse(table: Any) -> Axes:
     zipped = table.get("zip", [])
     blocks = [zipped] if isinstance(zipped, Mapping) else zipped
     if not isinstance(blocks, list):
-        raise InputError(f"[sweep.zip] = {zipped!r}: must be tables, [[sweep.zip]]")
+        raise InputError(f"[sweep.zip] = {shown(zipped)}: must be tables, [[sweep.zip]]")
     for block in blocks:
         axes.append(_zipped(_fields(block, "zip")))
     return Axes(tuple(axes), _seeds(table.get(SEEDS)))
@@ -125,7 +143,7 @@ def parse(table: Any) -> Axes:
 def _fields(block: Any, where: str) -> dict[str, Any]:
     """Values by field; TOML reads a key without quotes, a.b = [...], as tables in tables."""
     if not isinstance(block, Mapping):
-        raise InputError(f"[sweep.{where}] = {block!r}: must be a table of values by field")
+        raise InputError(f"[sweep.{where}] = {shown(block)}: must be a table of values by field")
     found: dict[str, Any] = {}
     for key, given in block.items():
         inner = isinstance(given, Mapping) and not set(RANGES) & set(given)
@@ -165,13 +183,13 @@ def values(field: str, given: Any) -> list[Any]:
         if isinstance(given, Mapping):
             return _range(field, given)
     if not fine or not given:
-        raise InputError(f"[sweep] {field} = {given!r}: must be {allowed}, and not empty")
+        raise InputError(f"[sweep] {field} = {shown(given)}: must be {allowed}, and not empty")
     return list(given)
 
 
 def _range(field: str, given: Mapping[str, Any]) -> list[Any]:
     kind = next((kind for kind in RANGES if kind in given), None)
-    says = f"[sweep] {field} = {dict(given)!r}: must be "
+    says = f"[sweep] {field} = {shown(dict(given))}: must be "
     if kind is None or set(given) != {kind, "points"}:
         raise InputError(says + "{log = [low, high], points = n} or {linear = ..., points = n}")
     ends, points = given[kind], given["points"]
@@ -182,6 +200,8 @@ def _range(field: str, given: Mapping[str, Any]) -> list[Any]:
         raise InputError(says + "of numbers above 0: it is logarithmic")
     if not is_count(points) or points < 2:
         raise InputError(says + "of 2 points or more")
+    if points > RUNS:
+        raise InputError(says + f"of {RUNS:,} points at most: each is a run")
     low, high = map(float, ends)
     make = np.geomspace if kind == "log" else np.linspace
     # Fewer digits: what is meant as 1e-3 is not to be called 0.0010000000000000002.
@@ -194,12 +214,15 @@ def _range(field: str, given: Mapping[str, Any]) -> list[Any]:
 def _seeds(given: Any) -> tuple[int, ...] | None:
     if given is None:
         return None
+    if is_count(given) and given > RUNS:
+        raise InputError(f"[sweep] seeds = {shown(given)}: must be {RUNS:,} at most: each is a run")
     seeds = range(given) if is_count(given) and given > 0 else given
     fine = isinstance(seeds, Sequence) and not isinstance(seeds, str) and len(seeds) > 0
     if not fine or not all(is_count(s) and 0 <= s < 2**32 for s in seeds):
-        raise InputError(f"[sweep] seeds = {given!r}: must be a list of whole numbers, or how many")
+        words = "must be a list of whole numbers, or how many"
+        raise InputError(f"[sweep] seeds = {shown(given)}: {words}")
     if len(set(seeds)) != len(seeds):
-        raise InputError(f"[sweep] seeds = {given!r}: holds a seed twice")
+        raise InputError(f"[sweep] seeds = {shown(given)}: holds a seed twice")
     return tuple(int(seed) for seed in seeds)
 
 
@@ -221,24 +244,26 @@ def option(text: str) -> Axis:
         raise InputError(
             f"--over {text}: must be table.key=value,value,... or table.key=log(low,high,points)"
         )
-    call = _CALL.fullmatch(right)
-    given: Any
-    if call:
-        numbers = [literal(part) for part in call[2].split(",")]
-        if len(numbers) != 3:
-            raise InputError(f"--over {text}: {call[1]}(low, high, points) takes three numbers")
-        given = {call[1]: numbers[:2], "points": numbers[2]}
-    else:
-        given = _list(right)
     try:
+        given = _given(right)
         return Axis(tuple({field: value} for value in values(field, given)))
     except InputError as error:
         raise InputError(f"--over {text}: {error}") from error
 
 
+def _given(text: str) -> Any:
+    call = _CALL.fullmatch(text)
+    if not call:
+        return _list(text)
+    numbers = list(map(tables.literal, call[2].split(",")))
+    if len(numbers) != 3:
+        raise InputError(f"{call[1]}(low, high, points) takes three numbers")
+    return {call[1]: numbers[:2], "points": numbers[2]}
+
+
 def _list(text: str) -> list[Any]:
-    found = literal(f"[{text}]")
-    return found if isinstance(found, list) else list(map(literal, text.split(",")))
+    found = tables.literal(f"[{text}]")
+    return found if isinstance(found, list) else list(map(tables.literal, text.split(",")))
 
 
 def seeds_option(text: str) -> tuple[int, ...]:
@@ -249,11 +274,11 @@ def seeds_option(text: str) -> tuple[int, ...]:
     InputError
         If it is neither.
     """
-    parts = [literal(part) for part in text.split(",") if part.strip()]
-    given = parts[0] if len(parts) == 1 and "," not in text else parts
     try:
-        found = _seeds(given)
+        parts = [tables.literal(part) for part in text.split(",") if part.strip()]
+        found = _seeds(parts[0] if len(parts) == 1 and "," not in text else parts)
     except InputError as error:
-        raise InputError(str(error).replace("[sweep] seeds = ", "--seeds ")) from error
+        says = str(error).removeprefix("[sweep] seeds = ")
+        raise InputError(f"--seeds {says}") from error
     assert found is not None
     return found

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from neurosim.errors import CheckpointError, InputError
+from neurosim.errors import CheckpointError, InputError, require_flag
 from neurosim.experiments.baselines import AFTER, BEFORE
 from neurosim.experiments.config import TABLES
 from neurosim.experiments.folder import Folder
@@ -70,7 +70,8 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
         frame = ns.load_results("sweeps/rates")
         frame.groupby("rule.learning_rate")["test_mse"].mean()
     """
-    path = place(folder)
+    path = place(folder, "load_results", "folder")
+    require_flag("load_results", "costs", costs)
     file = path / TABLE
     pool = (path / POOL).is_dir()
     if not (file.exists() or pool):
