@@ -68,7 +68,9 @@ class Alignment:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the cosine to each gradient, one line per projection, with standard errors."""
-        ax = screen.axes("Alignment", ax)
+        from neurosim.drawing import axes
+
+        ax = axes("Alignment", ax)
         for name, rows in self.frame.groupby("projection", sort=False):
             ax.errorbar(
                 rows["reference"],

@@ -10,6 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Any
+
+from neurosim.errors import require
 
 _log = logging.getLogger("matplotlib")
 _level = _log.level
@@ -49,8 +52,19 @@ __all__ = [
 ]
 
 
-def axes() -> Axes:
-    """Axes of a new figure: one of pyplot's, which notebooks show, if its backend can be had."""
+def axes(owner: str, ax: Any) -> Axes:
+    """Give axes to draw on: those of `owner`'s argument `ax`, or for None those of a new figure.
+
+    The figure is one of pyplot's, which notebooks show, if its backend can be had.
+
+    Raises
+    ------
+    InputError
+        If `ax` is something else.
+    """
+    require(ax is None or isinstance(ax, Axes), owner, "ax", ax, "None or Matplotlib's Axes")
+    if ax is not None:
+        return ax
     try:
         import matplotlib.pyplot as plt
 

@@ -182,12 +182,22 @@ def read_json(path: str | os.PathLike[str], kind: Any) -> Any:
     CheckpointError
         If the file is missing or cannot be read, is no JSON, or of another kind.
     """
+    return parse_json(read_text(path), kind, path)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a file of text.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing, cannot be read, or is no text.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{path}: cannot be read ({reason})") from error
-    return parse_json(text, kind, path)
 
 
 def parse_json(text: str, kind: Any, where: object) -> Any:

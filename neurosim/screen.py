@@ -7,10 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from neurosim.errors import require
-
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from rich.console import Console
 
 WIDE = 160  # columns, where nothing has to fit into a window
@@ -59,11 +56,3 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
     signs = error.object[error.start : error.end]
     spelt = [ASCII.get(x, x).encode("ascii", "backslashreplace").decode() for x in signs]
     return "".join(spelt), error.end
-
-
-def axes(owner: str, ax: Any) -> Axes:
-    """Give Matplotlib's axes to draw on: those of `owner`'s argument `ax`, or new ones for None."""
-    from neurosim.drawing import Axes, axes
-
-    require(ax is None or isinstance(ax, Axes), owner, "ax", ax, "None or Matplotlib's Axes")
-    return axes() if ax is None else ax

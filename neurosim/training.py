@@ -40,6 +40,8 @@ Measure = Callable[[Simulator, NDArray[Any], NDArray[Any]], Mapping[str, float]]
 LOST = 1e6  # times the untrained network's error, or 1: nothing comes back from there
 
 COUNTS = ("events", "synaptic_operations", "weight_writes")
+# In every row of a history, whatever else a task's scores and measures of one's own add.
+MEASURED = ("epoch", "train_mse", "test_mse", "seconds", "steps", *COUNTS)
 
 
 @dataclass
@@ -112,7 +114,9 @@ class History:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw train and test error over epochs, on a logarithmic scale."""
-        ax = screen.axes("History", ax)
+        from neurosim.drawing import axes
+
+        ax = axes("History", ax)
         epochs = [row["epoch"] for row in self.rows]
         for name, words in (("train_mse", "train, while learning"), ("test_mse", "test")):
             ax.plot(epochs, [row[name] for row in self.rows], label=words)
@@ -132,7 +136,10 @@ class History:
         extra = checkpoints.read(path)[1].get("extra") or {}
         if "history" not in extra:
             raise CheckpointError(f"{path}: holds no history; train(checkpoint=...) writes one")
-        return cls(list(extra["history"]))
+        rows = extra["history"]
+        if not isinstance(rows, list) or not all(map(_is_row, rows, range(len(rows)))):
+            raise CheckpointError(f"{path}: damaged (history: must be rows of what was measured)")
+        return cls(rows)
 
 
 def train(
@@ -334,6 +341,13 @@ def _refuse_lost(sim: Simulator, history: History) -> None:
             history.rows.pop()
             said = f"{name} grew from {first[name]:.3g} to {last[name]:.3g}"
             raise divergence(sim._engine, sim.step, lost=said)
+
+
+def _is_row(row: Any, epoch: int) -> bool:
+    """Whether something read from a file is the row of an epoch."""
+    numbers = isinstance(row, dict) and [row.get(name) for name in MEASURED]
+    known = numbers and all(isinstance(n, int | float) for n in numbers)
+    return bool(known) and row["epoch"] == epoch
 
 
 def _check(sim: Simulator, task: CheckedTask, epochs: Any) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import neurosim as ns
+from neurosim import checkpoint
 
 STEPS, SERIES, BATCH = 6, 4, 2
 
@@ -384,3 +385,15 @@ def test_importing_neurosim_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("rows", [None, 3, {}, "rows", [3], [{}], [{"epoch": 0}], [[]]])
+def test_a_history_that_is_none(tmp_path, rows):
+    path = tmp_path / "run.npz"
+    ns.train(simulator(), Sines(), 1, checkpoint=path, progress=False)
+    arrays, described = checkpoint.read(path)
+    good = described["extra"]["history"]
+    for wrong in (rows, [good[0], good[0]], [good[0] | {"test_mse": "low"}]):
+        checkpoint.write(path, arrays, described | {"extra": {"history": wrong}})
+        with pytest.raises(ns.CheckpointError, match=r"run\.npz: damaged"):
+            ns.History.load(path)

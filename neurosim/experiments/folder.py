@@ -21,10 +21,7 @@ from neurosim.experiments.config import Config, load
 from neurosim.experiments.parquet import read_columns
 from neurosim.files import lock, parse_json, read_json, whole
 from neurosim.simulator import Simulator
-from neurosim.training import COUNTS, History
-
-# Columns of a history, whatever else a task's scores and one's own measures add.
-MEASURED = ("epoch", "train_mse", "test_mse", "seconds", "steps", *COUNTS)
+from neurosim.training import MEASURED, History
 
 
 @dataclass(frozen=True)

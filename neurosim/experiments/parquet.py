@@ -10,12 +10,6 @@ import pandas as pd
 from neurosim.errors import CheckpointError
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a Parquet file, which another process may be putting a newer one in the place of."""
-    with open(path, "rb") as file:  # by its name it would be opened twice
-        return pd.read_parquet(file)
-
-
 def read_columns(path: Path, needed: Iterable[str]) -> pd.DataFrame:
     """Read a Parquet file that has some columns at least.
 
@@ -25,7 +19,8 @@ def read_columns(path: Path, needed: Iterable[str]) -> pd.DataFrame:
         If it is missing or damaged, or lacks one.
     """
     try:
-        frame = read_table(path)
+        with open(path, "rb") as file:  # opened once: another process may replace it by a newer one
+            frame = pd.read_parquet(file)
     except Exception as error:  # pyarrow raises whatever it stumbles upon
         raise CheckpointError(
             f"{path}: damaged or truncated ({type(error).__name__}: {error})"

@@ -7,6 +7,7 @@ report, or a table of results, may be of another user's folder, and runs none of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,18 +92,21 @@ class Written:
 
     @cached_property
     def rules(self) -> dict[str, Any]:
-        """Its rule and its decorrelation by their names; None for one that is not built in."""
-        found = {}
+        """Its rule and its decorrelation by their names; None for one that is not known here."""
+        found: dict[str, Any] = {}
         for what, known in (("rule", registry.RULES), ("decorrelation", registry.DECORRELATIONS)):
             if what in self.names:
                 table = {k: v for k, v in self.given[what].items() if k != "name"}
-                cls = known.get(self.names[what])
-                found[self.names[what]] = cls and tables.build(cls, table, what, {})
+                found[self.names[what]] = None
+                if self.names[what] in known:
+                    with suppress(InputError):  # `built` says why
+                        built = tables.build(known[self.names[what]], table, what, {})
+                        found[self.names[what]] = built
         return found
 
     @property
     def rule(self) -> Any:
-        """The rule, if it is built in."""
+        """The rule, if it is known here."""
         return self.rules[self.names["rule"]]
 
     @cached_property

@@ -223,6 +223,35 @@ def test_a_checkpoint_that_does_not_say_of_what(sweep, extra):
         Experiment(load(run / "config.toml"), run).run(resume=True, progress=False)
 
 
+@pytest.mark.parametrize("name", ["weights/A", "state/hidden.x"])
+def test_a_checkpoint_of_no_use_hides_no_run(sweep, neurosim, name):
+    for run in (sweep / POOL).iterdir():
+        arrays, described = checkpoint.read(run / "checkpoint.npz")
+        checkpoint.write(
+            run / "checkpoint.npz", arrays | {name: arrays[name] * float("nan")}, described
+        )
+    for folder in (sweep, run):
+        code, _, err = neurosim("report", folder)
+        assert (code, err) == (0, "")
+        assert "checkpoint.npz: damaged" in (folder / "report.html").read_text()
+
+
+def test_nor_does_a_rule_that_this_version_does_not_know(sweep, neurosim):
+    path = first(sweep) / "config.toml"
+    path.write_text(path.read_text().replace("[rule]", "[rule]\nof_another_version = 3"))
+    assert list(load_results(sweep)["status"]) == ["finished"] * 3
+    for folder in (sweep, path.parent):
+        assert neurosim("report", folder)[0] == 0
+
+
+def test_a_figure_that_is_no_text_is_named(tmp_path, neurosim):
+    for name in ("summary.md", "table.parquet", "figure.svg"):
+        (tmp_path / name).write_bytes(b"\xff")
+    code, _, err = neurosim("report", tmp_path)
+    assert code == 2
+    assert "summary.md: cannot be read" in err
+
+
 def test_compare_lists_what_is_damaged(sweep, neurosim):
     write(first(sweep) / "result.json", "null")
     code, out, err = neurosim("compare", sweep)

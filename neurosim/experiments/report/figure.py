@@ -9,6 +9,7 @@ from pathlib import Path
 from neurosim.experiments.report.page import Page, Picture
 from neurosim.experiments.reproduce.report import HEADS
 from neurosim.experiments.reproduce.run import FIGURE, SUMMARY, TABLE
+from neurosim.files import read_text
 
 HERE = f"]({FIGURE}.png)"
 
@@ -25,9 +26,9 @@ def of_all(folder: Path) -> list[Path]:
 
 def page(title: str, folders: Sequence[Path]) -> Page:
     """Put the summaries and figures of folders on one page."""
-    texts = [(path / SUMMARY).read_text(encoding="utf-8") for path in folders]
+    texts = [read_text(path / SUMMARY) for path in folders]
     names = [f"figure-{k}" for k in range(len(texts))]  # folders may be called anything, or alike
-    drawings = [(path / f"{FIGURE}.svg").read_text(encoding="utf-8") for path in folders]
+    drawings = [read_text(path / f"{FIGURE}.svg") for path in folders]
     pictures = {name: Picture(svg) for name, svg in zip(names, drawings, strict=True)}
     texts = [text.replace(HERE, f"]({name})") for name, text in zip(names, texts, strict=True)]
     if len(texts) == 1:

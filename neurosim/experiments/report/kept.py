@@ -135,7 +135,13 @@ class Kept:
             here = data_digest(built)
         except InputError as error:
             return f"the data it was trained on are not here ({error})"
-        return "" if trained_on == here else "the data it was trained on are not here"
+        if trained_on != here:
+            return "the data it was trained on are not here"
+        try:
+            assert self.trained
+        except CheckpointError as error:
+            return str(error)
+        return ""
 
     @cached_property
     def trained(self) -> Simulator:

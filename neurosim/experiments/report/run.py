@@ -87,8 +87,8 @@ def _state(run: Kept) -> list[str]:
 def budgets(runs: Iterable[Kept]) -> list[str]:
     """Say what rules have to know, each once."""
     rules = {name: rule for run in runs for name, rule in run.config.rules.items()}
-    own = "a rule of a module of one's own, which was not asked"
-    said = [summary.budget(rule) if rule else f"{name}: {own}" for name, rule in rules.items()]
+    unknown = "not built in, and a report imports no module; the run's summary.md has it"
+    said = [summary.budget(rule) if rule else f"{name}: {unknown}" for name, rule in rules.items()]
     return block("\n\n".join(dict.fromkeys(said)))
 
 
