@@ -427,7 +427,7 @@ class Simulator:
         fine = extra is None or isinstance(extra, Mapping)
         require(fine, "Simulator", "extra", extra, "None or a mapping")
         with self._turns.alone("save"):
-            weights, state = self._engine.weights(), self._engine.state()
+            weights, state, step = self._engine.weights(), self._engine.state(), self._step
         arrays = {f"weights/{name}": w for name, w in weights.items()}
         arrays |= {f"state/{name}": values for name, values in state.items()}
         lost = [name for name, values in arrays.items() if not bounded(values)]
@@ -445,7 +445,7 @@ class Simulator:
             "batch": self.batch,
             "engine": self.engine,
             "seed": self.seed,
-            "step": self.step,
+            "step": step,
             "extra": dict(extra or {}),
         }
         checkpoint.write(path, arrays, description)

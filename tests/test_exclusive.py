@@ -82,6 +82,31 @@ def test_looking_from_another_thread_changes_nothing(look, tmp_path):
     assert looked
 
 
+def test_what_is_saved_meanwhile_is_of_one_moment(tmp_path):
+    sim, given = simulator(hidden=20), data(200)
+    moments = [bits(sim)]
+    moments += [trained(sim, given) for _ in range(20)]
+    again, over, path = simulator(hidden=20), threading.Event(), tmp_path / "sim.npz"
+    again.save(path)
+
+    def save():
+        while not over.is_set():
+            again.save(path)
+            saved = ns.Simulator.load(path)
+            found.append(bits(saved) == moments[saved.step // 200])
+
+    found: list[bool] = []
+    saver = threading.Thread(target=save)
+    saver.start()
+    try:
+        trained(again, given, 20)
+    finally:
+        over.set()
+        saver.join()
+    assert found
+    assert all(found)
+
+
 def test_two_runs_at_once_come_one_after_the_other():
     sim, given = long_one()
     wanted = trained(sim, given, 2)
