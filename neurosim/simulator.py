@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -576,12 +576,10 @@ def side_by_side(
     engines = {sim.engine for sim in sims}
     fine = len({id(sim) for sim in sims}) == len(sims) > 0 and len(engines) == 1
     require(fine, "side_by_side", "simulators", [sim.engine for sim in sims], allowed)
-    sequences: list[list[Any]] = []
+    allowed, sequences = f"{len(sims)}, one sequence for each simulator", []
     for name, values in (("inputs", inputs), ("targets", targets)):
-        sequences.append([])  # one by one, as they come: a mask must not be lost
-        with suppress(TypeError):
-            sequences[-1] = list(values)  # type: ignore[arg-type]
-        allowed = f"{len(sims)}, one sequence for each simulator"
+        # One by one, as they come: a mask must not be lost.
+        sequences.append(require_list("side_by_side", name, values, allowed))
         fine = len(sequences[-1]) == len(sims)
         require(fine, "side_by_side", f"length of {name}", len(sequences[-1]), allowed)
     for sim in sims:

@@ -216,7 +216,7 @@ def test_doctor(neurosim, monkeypatch, tmp_path):
     monkeypatch.setenv("NEUROSIM_DATA", str(tmp_path / "nowhere"))
     code, out, _ = neurosim("doctor")
     assert code == 0
-    words = ["numpy", "numba", "BLAS", "cores", "compiled loops", "no such folder", "GPU"]
+    words = ["numpy", "numba", "BLAS", "cores", "compiled loops", "no such file or folder", "GPU"]
     for word in [*words, "engine auto"]:
         assert word in out
 

@@ -209,6 +209,7 @@ def call(*arguments):
 
 tiny, folder = sys.argv[1:]
 call("run", tiny, "--out", "first")
+call("run", tiny, "--out", "first", "--epochs", "4", "--resume")  # all modules are loaded by now
 call("doctor")
 os.setgroups([])
 os.setuid(12345)

@@ -341,10 +341,20 @@ class Judging:
 
 
 class Own:
-    """A rule that inherits from nothing, and takes whatever it is given."""
+    """A rule that inherits from nothing."""
 
-    def __init__(self, **given):
-        vars(self).update({"learning_rate": 1e-3, "noise_std": 1e-3} | given)
+    def __init__(
+        self,
+        learning_rate=1e-3,
+        noise_std=1e-3,
+        passes=2,
+        perturbs="neurons",
+        feedback_rate=1.0,
+        outputs_may_wait=True,
+    ):
+        self.learning_rate, self.noise_std = learning_rate, noise_std
+        self.passes, self.perturbs, self.feedback_rate = passes, perturbs, feedback_rate
+        self.outputs_may_wait = outputs_may_wait
 
     @staticmethod
     def neuron(slope, feedback):
@@ -443,10 +453,10 @@ SAID = {
     "train: a name in what measure returns = 5 must be text": (
         lambda: ns.train(simulator(), task(), measure=measuring({5: 1}), **quietly)
     ),
-    "Judging.score: what it returns = [0.1] must be a mapping": (
+    "Judging.score(): what it returns = [0.1] must be numbers by name": (
         lambda: ns.train(simulator(), Judging([0.1]), **quietly)
     ),
-    "Judging.score: what it returns['mse'] = [] must be a number": (
+    "Judging.score(): mse = [] must be a number": (
         lambda: ns.train(simulator(), Judging({"mse": []}), **quietly)
     ),
     "train: checkpoint = 5 must be a path": (
@@ -455,7 +465,7 @@ SAID = {
     "checkpoint: path = 5 must be a path": lambda: ns.Simulator.load(5),
     "checkpoint: path = b'x' must be a path": lambda: simulator().save(b"x"),
     "checkpoint: path = '' must be a path": lambda: simulator().save(""),
-    ".: could not be written (it is a folder)": lambda: simulator().save("."),
+    ".: could not be written (it is no file)": lambda: simulator().save("."),
     "x.npz: only what JSON can hold can be saved": (
         lambda: simulator().save("x.npz", extra={"a": {1}})
     ),

@@ -104,7 +104,7 @@ class DiskCache(_Cache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Find compiled code for a signature; None if there is none that can be used."""
         target_context.refresh()
-        if not self._enabled:
+        if not (self._enabled and private_folder.claim(folder())):
             return None
         path = self._path(sig, target_context.codegen())
         found = self._read(path, target_context)

@@ -35,9 +35,7 @@ MEANING = {
 }
 
 
-def compute(
-    task: Any, untrained: Simulator, epochs: int = 50, own: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
     """Compute every baseline that could embarrass a result, on the task's own split.
 
     Parameters
@@ -47,8 +45,6 @@ def compute(
         As it is before training. It stays as it is.
     epochs : int
         How long the readout alone may learn.
-    own : pandas.DataFrame, optional
-        The task's own baselines, if `of_task` has computed them.
 
     Returns
     -------
@@ -72,7 +68,11 @@ def compute(
     fine = isinstance(untrained, Simulator)
     require(fine, "baselines", "untrained", untrained, "a Simulator")
     require_count("baselines", "epochs", epochs, 1, EPOCHS)
-    own = of_task(task) if own is None else own
+    return beside(of_task(task), task, untrained, epochs)
+
+
+def beside(own: pd.DataFrame, task: Any, untrained: Simulator, epochs: int) -> pd.DataFrame:
+    """Compute the baselines that are not the task's own, as `of_task` computed, and join both."""
     rows = {str(name): dict(row) for name, row in own.iterrows()}
     states = States(task, untrained, epochs)
     rows[RIDGE] = ridge_readout(task, states)

@@ -39,7 +39,7 @@ def find(name: str, what: str) -> Any:
     try:
         with _here_first():
             return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(
             f"{what} {name!r} cannot be imported ({error}); is its file in the current folder, or "
             f"its package installed?"

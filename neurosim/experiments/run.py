@@ -198,7 +198,7 @@ class Experiment:
         table = pd.DataFrame.from_dict(rows, orient="index")
         if own is not None:
             epochs = min(config.training.epochs, config.baselines.readout_epochs)
-            table = pd.concat([table, baselines.compute(task, untrained, epochs, own)])
+            table = pd.concat([table, baselines.beside(own, task, untrained, epochs)])
         table = table.rename_axis("who")
         result = Result(table, history, pace(history), sim.nbytes, folder.path)
         if self.draw:

@@ -25,7 +25,7 @@ def blown(rule, engine, gain=1.0, neuron=None, y=Y, learn=True, decorrelation=No
     return error.value
 
 
-@pytest.mark.parametrize("rule", [None, ns.ANP(1e-3), ns.NP(1e-3, noise_std=1e-9)])
+@pytest.mark.parametrize("rule", [None, ns.ANP(1e-3), ns.NP(1e-3, noise_std=3e-8)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_weights_are_not_blamed_for_an_activity(rule, engine):
     error = blown(rule, engine, gain=30.0, neuron=ns.Linear(), learn=False)

@@ -285,7 +285,7 @@ def test_a_larger_sweep_does_only_what_is_new(straight, workers, grid, own, tmp_
 def test_nobody_is_started_if_there_is_nothing_to_do(straight, grid):
     with Workers(2) as idle:
         Sweep(grid, straight).run(idle)
-        assert idle._place is None
+        assert idle._opening is None
 
 
 def test_what_blew_up_is_said_and_not_repeated(workers, own, tmp_path):
