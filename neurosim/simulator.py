@@ -130,13 +130,13 @@ class Simulator:
 
     @property
     def rule(self) -> Any:
-        """The learning rule."""
-        return self._plan.rule
+        """The learning rule; of a class that can change, a copy."""
+        return describe.kept("rule", self._plan.rule)
 
     @property
     def decorrelation(self) -> Any:
-        """How decorrelating matrices learn."""
-        return self._plan.decorrelation
+        """How decorrelating matrices learn; of a class that can change, a copy."""
+        return describe.kept("decorrelation", self._plan.decorrelation)
 
     @property
     def substrate(self) -> Substrate:
@@ -267,7 +267,7 @@ class Simulator:
         DivergenceError
             At the first step with a number that is not finite.
         """
-        check_learn(learn, self.rule, self.decorrelation)
+        check_learn(learn, self._plan.rule, self._plan.decorrelation)
         with self._turns.alone("run"):
             return self._run(
                 self._engine, inputs, targets, learn, probes, outputs, reset, progress, self._count
@@ -439,8 +439,8 @@ class Simulator:
         description = {
             "kind": "simulator",
             "network": describe.network(self.network),
-            "rule": describe.thing(self.rule),
-            "decorrelation": describe.thing(self.decorrelation),
+            "rule": describe.thing(self._plan.rule),
+            "decorrelation": describe.thing(self._plan.decorrelation),
             "substrate": describe.thing(self.substrate),
             "batch": self.batch,
             "engine": self.engine,

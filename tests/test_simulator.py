@@ -641,3 +641,18 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(ns.StorageError, match=r"saved\.npz: could not be written"):
         build(engine="objects").save(tmp_path / "file" / "saved.npz")
+
+
+def test_a_rule_that_can_change_is_handed_out_as_a_copy(tmp_path):
+    class Plain:
+        def __init__(self, learning_rate=2e-3, noise_std=1e-3):
+            self.learning_rate, self.noise_std = learning_rate, noise_std
+
+        reward = staticmethod(lambda delta_loss, variance: delta_loss / variance)
+        neuron = staticmethod(lambda noise, reward: noise * reward)
+        synapse = staticmethod(lambda pre, signal: pre * signal)
+
+    sim = ns.Simulator(ns.rnn(1, 2, 1), Plain(), engine="objects")
+    sim.rule.learning_rate = 5.0
+    sim.save(tmp_path / "sim.npz")
+    assert ns.Simulator.load(tmp_path / "sim.npz", known=[Plain]).rule.learning_rate == 2e-3

@@ -161,7 +161,10 @@ class Kernel(_CFunc):
                 function, self._targetdescr, options, {}, pipeline_class=Compiler
             )
         self._cache = DiskCache(function.__name__, fingerprint([]) + version)
-        self.compile()
+        try:
+            self.compile()
+        finally:  # however it ends, another process or another try need not wait for it
+            self._cache.release()
         # The function itself, rather than what Numba wraps around it for callers in C.
         name = self._wrapper_name.removeprefix("cfunc.")
         self.entry = self._library.get_pointer_to_function(name)
@@ -248,5 +251,5 @@ def _why_not(function: Any, count: int) -> str:
         lines = [line.strip() for line in str(error).splitlines()]
         says = [line for line in lines if line and not line.startswith("Failed in")]
         return " ".join(says[:2] if says[0].endswith(":") else says[:1])[:200]
-    (made,) = (result.signature.return_type for result in function.overloads.values())
+    made = function.overloads[(types.float32,) * count].signature.return_type
     return "" if isinstance(made, types.Number | types.Boolean) else f"it returns a {made}"

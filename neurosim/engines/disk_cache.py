@@ -116,6 +116,10 @@ class DiskCache(_Cache):
                 self._compiling.close()
         return found
 
+    def release(self) -> None:
+        """Let others compile what this process began to compile, and did not."""
+        self._compiling.close()
+
     def _read(self, path: Path, target_context: Any) -> Any:
         try:
             data = private_folder.read(path)

@@ -103,7 +103,14 @@ class Config:
         return replace(self, training=self.training.model_copy(update={"engine": engine}))
 
     def resolved(self) -> dict[str, Any]:
-        """The whole config, every default filled in, as TOML can hold it."""
+        """Give the whole config, every default filled in, as TOML can hold it.
+
+        As it was when first asked for: a task of one's own may change while it is trained on.
+        """
+        return copy.deepcopy(self._resolved)
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
         whole = {
             "task": {tables.NAME: self.names["task"], **tables.as_table(self.task)},
             "network": tables.plain(self.network.model_dump()),
@@ -155,7 +162,7 @@ class Config:
             what = f"{self.where or self.name}: a run's config.toml would not describe the run:"
             raise InputError("\n  ".join([what, *map(str.strip, lines)]))
         found = replace(again, engine_reason=self.engine_reason)
-        found.__dict__["read_back"] = found
+        vars(found).update(read_back=found, _resolved=again.resolved())
         return found
 
     def _changed_by_reading(self, again: Config) -> Iterator[str]:
@@ -229,7 +236,7 @@ class Config:
         mine, its = _flat(self.resolved()), _flat(other.resolved())
         keys = [*mine, *(key for key in its if key not in mine)]
         pairs = {key: (mine.get(key), its.get(key)) for key in keys}
-        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+        return {key: pair for key, pair in pairs.items() if not tables.alike(*pair)}
 
 
 def load(
@@ -268,7 +275,7 @@ def read(
     """
     path = _locate(source)
     try:
-        given = tables.read(path.read_text(encoding="utf-8"))
+        given = tables.read(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as TOML ({error})") from error
     for text in overrides:

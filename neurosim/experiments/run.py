@@ -135,7 +135,9 @@ class Experiment:
             # Without the engine, or without data, no folder is made.
             find(self.config.training.engine, self.config.rule)
             data = data_digest(self.config)
-            own = baselines.of_task(self.config.shown) if self.config.baselines.enabled else None
+            with self.config.asking():
+                enabled = self.config.baselines.enabled
+                own = baselines.of_task(self.config.shown) if enabled else None
             with self.folder.locked():  # only now it is certain what is there
                 resume = self.folder.config.is_file() if resume is None else resume
                 self._refuse(resume)
@@ -237,5 +239,5 @@ def _numbers(config: Config, result: Result) -> dict[str, Any]:
 
 
 def _known(row: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Leave out what has no value: JSON knows no "not a number"."""
-    return {key: value for key, value in row.items() if value == value}
+    """Leave out what has no value: JSON knows no "not a number", nor an infinite one."""
+    return {k: v for k, v in row.items() if not isinstance(v, float) or math.isfinite(v)}

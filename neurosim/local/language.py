@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from numbers import Number
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType
@@ -37,6 +38,8 @@ UNKNOWN = {
     "BUILD_STRING|FORMAT_": "makes text",
     "CALL_FUNCTION_EX|UNPACK_EX": "uses a * in a call or an assignment",
     "DELETE_": "deletes a variable",
+    "IMPORT_": "imports a module",
+    "UNARY_INVERT": "inverts bits (~)",
 }
 NO_WAY_ON = "RETURN_|RAISE_|RERAISE|JUMP_FORWARD|JUMP_BACKWARD|JUMP_ABSOLUTE|JUMP$"
 VARIABLE = re.compile("(LOAD|STORE)_(?:FAST|DEREF|CLOSURE)(?:_BORROW|_CHECK)?")
@@ -55,9 +58,9 @@ def refuse_unsupported(function: Callable[..., Any], owner: str) -> None:
         Naming the function, and the first thing that is not supported.
     """
     for name, what in _faults(function, ()):
-        inside = "" if name == function.__name__ else f"calls {name}(), which "
+        inside = "" if name == title(function) else f"calls {name}(), which "
         raise InputError(
-            f"{owner}: {function.__name__}() {inside}{what}, which compiled engines cannot do; it "
+            f"{owner}: {title(function)}() {inside}{what}, which compiled engines cannot do; it "
             f"must return a number on every path, made by arithmetic, comparisons, math, "
             f"conditions, loops and functions that use no more"
         )
@@ -80,17 +83,25 @@ def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> No
         except (ArithmeticError, ValueError):
             continue
         except Exception as error:
-            raise InputError(
-                f"{owner}: {function.__name__}() cannot be called ({error})"
-            ) from error
+            raise InputError(f"{owner}: {title(function)}() cannot be called ({error})") from error
         allowed = "a number, made of numbers"
-        require(isinstance(made, Number), owner, f"{function.__name__}()", made, allowed)
+        if isinstance(made, complex):  # a root of a negative number
+            continue
+        require(isinstance(made, Number), owner, f"{title(function)}()", made, allowed)
+
+
+def title(function: Any) -> str:
+    """Name a function; a callable object without a name by its class."""
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def outside(function: FunctionType) -> dict[str, Any]:
     """Find the values that a function takes from its module or closure, by their names."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    known = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+    known = dict(function.__globals__)
+    for name, cell in cells:
+        with suppress(ValueError):  # one without a value yet
+            known[name] = cell.cell_contents
     return {name: known[name] for name in names(function.__code__) if name in known}
 
 
@@ -152,8 +163,7 @@ def _faults(function: Any, callers: tuple[Any, ...]) -> Iterator[tuple[str, str]
 def _of_math(function: FunctionType) -> Iterator[str]:
     """List names of `math` that a function uses and a compiler lacks."""
     used, known = names(function.__code__), outside(function)
-    # The module, or the name under which it is imported inside.
-    whole = "math" in used or any(value is math for value in known.values())
+    whole = any(value is math for value in known.values())
     for name in used:
         if whole and name not in known and hasattr(math, name):
             yield from {name} - MATH
@@ -169,11 +179,21 @@ def _of_code(code: CodeType) -> tuple[str, ...]:
     found = [
         what for begins, what in UNKNOWN.items() if any(re.match(begins, s.opname) for s in steps)
     ]
+    found += ["uses None"] * _uses_none(steps)
+    found += ["uses complex numbers"] * any(type(value) is complex for value in code.co_consts)
     found += ["assigns within an expression (:=)"] * _assigns_within(steps)
     found = found or list(_on_paths(code, steps))
     for inner in inside(code):
         found += _of_code(inner)
     return tuple(found)
+
+
+def _uses_none(steps: list[dis.Instruction]) -> bool:
+    """Whether None is more than what a function returns where it returns nothing."""
+    return any(
+        step.opname == "LOAD_CONST" and step.argval is None and after.opname[:7] != "RETURN_"
+        for step, after in itertools.pairwise(steps)
+    )
 
 
 def _assigns_within(steps: list[dis.Instruction]) -> bool:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dis
 import math
 from collections.abc import Callable, Iterator
-from numbers import Number
 from types import CodeType, FunctionType
 from typing import Any
 
 from neurosim.errors import InputError
-from neurosim.local.language import inside, uncompiled
+from neurosim.local.language import inside, title, uncompiled
 
 # Built-in functions of numbers.
 BUILTINS = {"abs", "bool", "divmod", "float", "int", "max", "min", "pow", "round"}
 NAMES_OF_MATH = frozenset(vars(math))  # as they are before anybody adds one
 OF_MATH = {value for value in vars(math).values() if callable(value)}
+CONSTANTS = {f"builtins.{name}" for name in ("bool", "int", "float")}
+CONSTANTS |= {f"numpy.{name}" for name in ("bool", "bool_", "int64", "float32", "float64")}
 NOWHERE = object()
 
 
@@ -34,7 +35,7 @@ def refuse_reaching(function: Callable[..., Any], owner: str) -> None:
     """
     for name, what in _strangers(function, set()):
         raise InputError(
-            f"{owner}: {function.__name__}() uses {name!r} ({what}), which is not local to it; "
+            f"{owner}: {title(function)}() uses {name!r} ({what}), which is not local to it; "
             f"beside its arguments it may use math, numbers, and functions that use no more"
         )
 
@@ -66,7 +67,11 @@ def _strangers(function: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
         elif kind == "outside":
             if name not in outside:  # of a function inside: a variable of this one
                 continue
-            value = outside[name].cell_contents
+            try:
+                value = outside[name].cell_contents
+            except ValueError:
+                yield name, "no value yet"
+                continue
         else:
             yield name, kind
             continue
@@ -102,11 +107,12 @@ def _names(code: CodeType) -> Iterator[tuple[str, str]]:
 
 
 def _constant(value: Any) -> bool:
-    """Whether it is a number, or a table of some, that cannot change."""
+    """Whether it is a real number, or a table of some, that cannot change."""
     if isinstance(value, tuple):
         return all(map(_constant, value))
-    # Not a class of somebody's own that looks like a number.
-    return isinstance(value, Number) and type(value).__module__ in ("builtins", "numpy")
+    # By its very type: not a class of somebody's own that looks like a number, and none of
+    # NumPy's that overflow, or that compilers do not have.
+    return f"{type(value).__module__}.{type(value).__name__}" in CONSTANTS
 
 
 def _what(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurosim.errors import InputError
-from neurosim.local.language import refuse_no_number, refuse_unsupported
+from neurosim.local.language import refuse_no_number, refuse_unsupported, title
 from neurosim.local.reach import refuse_reaching
 
 # What each argument of a scalar function means, and who has to know it.
@@ -99,7 +99,7 @@ def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str
     for name in names:
         if name not in known:
             raise InputError(
-                f"{owner}: {function.__name__}() asks for {name!r}, which is not local to it; "
+                f"{owner}: {title(function)}() asks for {name!r}, which is not local to it; "
                 f"it may ask for: {', '.join(known)}"
             )
     refuse_unsupported(function, owner)

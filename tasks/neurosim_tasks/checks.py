@@ -200,6 +200,9 @@ def numbers(owner: object, field: str, values: Any, shape: str) -> NDArray[Any]:
     TaskError
         If they are no numbers.
     """
+    if np.ma.is_masked(values):
+        text = f"{type(owner).__name__}: {field} must be numbers of shape {shape}, and none masked"
+        raise TaskError(text)
     try:
         array = np.asarray(values)
     except Exception as error:  # an object's own conversion to an array can raise anything

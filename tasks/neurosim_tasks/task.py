@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -161,7 +162,7 @@ class Task(ABC):
                 RIDGE: now(inputs),
                 LAGS: before(regression.lagged(inputs, *past)),
             }
-            return {name: self.score(answer, targets)["mse"] for name, answer in answers.items()}
+            return {name: self._mse(answer, targets) for name, answer in answers.items()}
 
         columns = {
             "train_mse": errors(train, train_targets),
@@ -169,13 +170,27 @@ class Task(ABC):
         }
         return pd.DataFrame(columns).rename_axis("baseline")
 
+    def _mse(self, answer: Array, targets: Array) -> float:
+        """Judge an answer by `score`, which a task of one's own may have written anew."""
+        scores: Any = self.score(answer, targets)
+        mse: Any = scores.get("mse") if isinstance(scores, Mapping) else None
+        if np.ndim(mse) or not isinstance(mse, float | int | np.number | np.ndarray):
+            allowed = "numbers by name, 'mse' among them"
+            raise refuse(self, "what score() returns", scores, allowed)
+        return float(mse)
+
     def _checked(self, guesses: dict[str, Array], targets: Array) -> dict[str, Array]:
         """Refuse guesses that cannot be judged, or would take the place of a baseline."""
+        if not isinstance(guesses, Mapping):
+            raise refuse(self, "what guesses() returns", guesses, "arrays by name")
         for name, answer in guesses.items():
             if not isinstance(name, str) or name in (MEAN, RIDGE, LAGS):
                 allowed = f"text, and none of {MEAN}, {RIDGE}, {LAGS}, which every task has"
                 raise refuse(self, "the name of a guess", name, allowed)
-            array = np.ma.filled(np.ma.asanyarray(answer).astype(np.float64), np.nan)
+            try:
+                array = np.ma.filled(np.ma.asanyarray(answer).astype(np.float64), np.nan)
+            except (TypeError, ValueError) as error:
+                raise refuse(self, f"guess {name!r}", answer, "numbers") from error
             if array.shape != targets.shape:
                 allowed = f"{targets.shape}, that of the targets"
                 raise refuse(self, f"the shape of guess {name!r}", array.shape, allowed)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import NumbaError
 
 import neurosim as ns
+from neurosim.engines import disk_cache
 from neurosim.engines.compile import OUTER, Kernel, attempt, invoke
 
 
@@ -41,6 +43,18 @@ def test_attempting_it_gives_its_status():
     address, values = kernel(), np.zeros(1, np.float32)
     assert call(address, values, 2) == 0
     assert call(address, values, 3) != 0
+
+
+def test_what_does_not_compile_holds_up_no_other_try():
+    def without_a_type(values, n):
+        values.nothing = n
+
+    kept = []  # as a notebook keeps the last error, and with it what was held
+    for _ in range(2):
+        with pytest.raises(NumbaError) as error:
+            Kernel(without_a_type, "pi")
+        kept.append(error)
+        assert not list(disk_cache.folder().glob(".without_a_type-*.lock"))
 
 
 def activities_raise(a, x, start, rows, n, lanes, leak, keep):

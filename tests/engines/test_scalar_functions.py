@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import subprocess
@@ -119,6 +120,19 @@ def deletes(noise, reward):
     return kept * reward
 
 
+def imports(noise, reward):
+    import math
+
+    return math.tanh(noise) * reward
+
+
+def none_through_a_variable(noise, reward):
+    signal = None
+    if abs(reward) < 100:
+        signal = noise * reward
+    return signal
+
+
 def of_a_helper(helper):
     def neuron(noise, reward):
         return helper(noise) * reward
@@ -159,6 +173,10 @@ REFUSED = [
     (of_a_helper(math.cbrt), "uses math.cbrt"),
     (of_a_helper(lambda value: math.fmod(value, 1.0)), "calls <lambda>(), which uses math.fmod"),
     (deletes, "deletes a variable"),
+    (imports, "imports a module"),
+    (none_through_a_variable, "uses None"),
+    (lambda noise, reward: noise * reward * 1j, "uses complex numbers"),
+    (lambda noise, reward: ~(noise > 0) * reward, "inverts bits (~)"),
 ]
 
 
@@ -202,6 +220,27 @@ def test_so_are_those_of_neuron_models_and_of_decorrelation():
 def test_more_than_one_point_is_tried(function, says):
     with pytest.raises(ns.InputError, match=rf"Mine: <lambda>\(\) {says}"):
         simulator(neuron=function)
+
+
+def later_closure():
+    def neuron(noise, reward):
+        return later * noise * reward
+
+    made = rule_with(neuron=neuron)
+    with pytest.raises(ns.InputError, match=r"uses 'later' \(no value yet\)"):
+        ns.Simulator(ns.rnn(1, 3, 1), made(1e-3), engine="objects")
+    later = 1.0
+    return made
+
+
+def test_what_has_no_name_or_no_value_yet_is_refused_in_words():
+    ns.Simulator(ns.rnn(1, 3, 1), later_closure()(1e-3), engine="objects")
+    half = functools.partial(lambda factor, noise, reward: factor * noise * reward, 0.5)
+    for constant in (np.int8(100), np.float16(1), 1j):
+        with pytest.raises(ns.InputError, match="not local"):
+            simulator(neuron=of_a_helper(constant))
+    with pytest.raises(ns.InputError, match=r"Mine: partial\(\) "):
+        simulator(neuron=half)
 
 
 @pytest.mark.parametrize("engine", ["cpu", "emulator"])

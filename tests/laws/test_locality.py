@@ -123,12 +123,6 @@ def ledger(pre, signal):
     return pre * signal
 
 
-def imports(pre, signal):
-    import os
-
-    return pre * signal * len(os.environ)
-
-
 def changes_a_global(pre, signal):
     global GAIN
     GAIN = signal
@@ -192,7 +186,6 @@ def test_a_rule_may_use_numbers_math_and_functions_that_use_no_more(function):
         (of_a_list(LEDGER), "where", "list"),
         (counting(), "seen", "changed for others"),
         (ledger, "LEDGER", "list"),
-        (imports, "os", "module"),
         (changes_a_global, "GAIN", "changed for everyone"),
         (inside, "LIVE", "ndarray"),
         (lambda pre, signal: getattr(pre, "real"), "getattr", "no name of its own"),  # noqa: B009

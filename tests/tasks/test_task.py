@@ -155,6 +155,7 @@ GUESSES = {
         "the name of a guess = 'ridge' must be text, and none of mean",
     ),
     "no name": ({3: lambda u: u}, "the name of a guess = 3 must be text"),
+    "text": ({"last": lambda u: "xyz"}, "guess 'last' = 'xyz' must be numbers"),
     "a step less": (
         {"last": lambda u: u[1:]},
         "the shape of guess 'last' = (8, 2, 1) must be (9, ",
@@ -167,6 +168,34 @@ GUESSES = {
 def test_a_guess_that_cannot_be_judged_is_refused(guess, said):
     with pytest.raises(TaskError, match=re.escape(f"Own: {said}")):
         Own(guess).baselines()
+
+
+@pytest.mark.parametrize("guesses", [None, [1.0]])
+def test_guesses_have_names(guesses):
+    class Unnamed(Own):
+        def guesses(self, inputs):
+            return guesses
+
+    with pytest.raises(TaskError, match=r"what guesses\(\) returns = .* must be arrays by name"):
+        Unnamed({}).baselines()
+
+
+@pytest.mark.parametrize("scores", [{"accuracy": 1.0}, None, 1.0, {"mse": "low"}, {"mse": [0.5]}])
+def test_scores_of_ones_own_have_an_mse(scores):
+    class Scored(Own):
+        def score(self, outputs, targets):
+            return scores
+
+    with pytest.raises(TaskError, match=r"what score\(\) returns = .* 'mse' among them"):
+        Scored({"last": lambda u: u}).baselines()
+
+
+def test_what_stands_behind_a_mask_is_not_judged():
+    task = SMALL["mackey_glass"]
+    _, targets = task.test()
+    masked = np.ma.masked_array(targets, np.arange(targets.size).reshape(targets.shape) == 0)
+    with pytest.raises(TaskError, match="and none masked"):
+        task.score(targets, masked)
 
 
 def test_lists_have_the_same_baselines():
