@@ -232,7 +232,10 @@ def compiling(plan: Plan) -> Iterator[None]:
     """
     try:
         yield
-    except NumbaError:
+    except Exception as error:
+        # By name: Numba's compiler for GPUs has errors of its own.
+        if "NumbaError" not in {kind.__name__ for kind in type(error).__mro__}:
+            raise
         for owner, function, known in plan.scalar_functions():
             why = _why_not(adapted(function, known, owner), len(known))
             if why:

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -27,7 +27,7 @@ from test_scalar_functions import all_of_math, rule_with
 import neurosim as ns
 from neurosim import noise
 from neurosim.engines import mathematics
-from neurosim.engines.compile import adapted, compiled
+from neurosim.engines.compile import compiled, compiling
 from neurosim.engines.cuda import device, engine, kernel, on_desk, on_neurons, on_sums, on_synapses
 from neurosim.engines.cuda.engine import THREADS
 from neurosim.engines.cuda.layout import Launch, Layout
@@ -35,7 +35,6 @@ from neurosim.engines.cuda.phases import Phases
 from neurosim.engines.cuda.program import program
 from neurosim.engines.cuda.registers import Usage, registers, usage
 from neurosim.engines.plan import Plan
-from neurosim.local import ProjectionRule
 
 pytest.importorskip("numba_cuda", reason="numba-cuda, which compiles kernels, is not installed")
 if not device._compiles():
@@ -513,36 +512,13 @@ def test_another_compiler_compiles_anew(counted, monkeypatch):
 # ----------------------------------------------------------------------- what is refused
 
 
-@dataclass(frozen=True)
-class Uncompilable:
-    """A rule that Numba does not know what to do with."""
-
-    learning_rate: float
-    noise_std: float = 0.1
-
-    @staticmethod
-    def reward(delta_loss, variance):
-        return delta_loss / variance
-
-    @staticmethod
-    def neuron(noise, reward):
-        return noise * reward
-
-    @staticmethod
-    def synapse(pre, signal):
-        return math.fsum([pre, signal])
-
-
 def test_a_rule_that_cannot_be_compiled_is_named():
-    from numba.cuda.core.errors import NumbaError
-
-    function = adapted(Uncompilable.synapse, dict.fromkeys(ProjectionRule.knows["synapse"], ""), "")
-    with pytest.raises(NumbaError) as caught:
-        alone(function, *[F32] * len(ProjectionRule.knows["synapse"]))
-    said = str(caught.value)
-    assert "Uncompilable.synapse" in said
-    assert "test_cuda_ptx.py" in said
-    assert "return math.fsum([pre, signal])" in said
+    rule = rule_with(neuron=lambda noise, reward: (1, 2.5)[int(noise > 0)] * reward)
+    plan = plan_of(rule(1e-3), hidden=3)
+    layout = Layout(plan, Launch(1, THREADS))
+    said = r"^Mine: <lambda>\(\) cannot be compiled"
+    with pytest.raises(ns.InputError, match=said), compiling(plan):
+        kernel.compile_ptx(program(layout), layout, HOPPER)
 
 
 def test_the_capability_is_asked_for_again_afterwards():
@@ -563,7 +539,7 @@ def test_the_capability_is_asked_for_again_afterwards():
 
 def test_functions_of_python_are_found_where_they_are_used():
     """A function compiled for the CPU is compiled anew for a GPU, from the same text."""
-    function = compiled(Uncompilable.reward, exact=True)
+    function = compiled(ns.NP.reward, exact=True)
     assert some(alone(function, F32, F32), "div")
 
 
