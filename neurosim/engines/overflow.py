@@ -79,11 +79,12 @@ def _loudest(engine: Engine) -> tuple[str, float]:
     """The first population, in the order in which they act, of which a number overflowed."""
     network, found = engine.plan.network, {}
     for population in network.populations[1:]:
-        states = [
-            engine.observe(population.name, variable, pass_)
-            for variable in ("a", "x", "s")
-            for pass_ in range(engine.plan.passes)
-        ]
+        with np.errstate(all="ignore"):  # float32 may not hold it
+            states = [
+                engine.observe(population.name, variable, pass_)
+                for variable in ("a", "x", "s")
+                for pass_ in range(engine.plan.passes)
+            ]
         found[population.name] = max(map(_peak, states))
         if not np.isfinite(found[population.name]):
             return population.name, found[population.name]
