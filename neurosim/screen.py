@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDE = 160  # columns, where nothing has to fit into a window
+USUAL = 80  # columns of a window of unknown width
 
 # What neurosim prints beyond ASCII, for streams that cannot show it.
 ASCII = {"·": "|", "±": "+-", "²": "2", "µ": "u", "ε": "epsilon", "σ": "sigma", "…": "..."}
@@ -29,7 +30,9 @@ def console(stderr: bool = False) -> Console:
 
     plain: Any = {"markup": False, "emoji": False}
     if _is_terminal(sys.stderr if stderr else sys.stdout):
-        return Console(stderr=stderr, **plain)
+        shown = Console(stderr=stderr, **plain)
+        shown.width = shown.width or USUAL  # $COLUMNS may be 0, and tables would vanish
+        return shown
     return Console(stderr=stderr, force_terminal=False, width=WIDE, **plain)
 
 

@@ -96,6 +96,11 @@ def test_the_version_is_the_packages():
         ),
         ("import neurosim; import neurosim.experiments, neurosim.cli", "cupy numba_cuda"),
         (
+            "import neurosim.experiments.reproduce, neurosim.experiments.report, "
+            "neurosim.experiments.align, neurosim.experiments.sweep, neurosim.experiments.doctor",
+            "matplotlib",
+        ),
+        (
             "import neurosim as ns; ns.Simulator(ns.rnn(1, 2, 1), engine='objects')",
             "numba pandas matplotlib pydantic neurosim_tasks",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import neurosim as ns
 from neurosim import screen
 from neurosim.errors import InputError
 from neurosim.experiments import own
+from neurosim.experiments.summary import AFTER
 from neurosim_tasks import MackeyGlass
 
 TINY = str(Path(__file__).parent / "experiments" / "tiny.toml")
@@ -286,6 +288,32 @@ def test_variables_of_other_programs(run, tmp_path, variables):
         printed = fine(tmp_path, *arguments, **variables)
         assert len(printed.splitlines()) > 10
         assert "\x1b" not in printed
+
+
+PTY = """
+import os, pty, sys
+pid, seen = pty.fork()
+if not pid:
+    os.execvp(sys.executable, [sys.executable, "-m", "neurosim", *sys.argv[1:]])
+try:
+    while text := os.read(seen, 4096):
+        os.write(1, text)
+except OSError:  # Linux's word for its end
+    pass
+"""
+
+
+@pytest.mark.parametrize("columns", ["0", "20"])
+def test_a_terminal_without_a_width_or_a_narrow_one_shows_whole_numbers(run, columns):
+    done = subprocess.run(
+        [sys.executable, "-c", PTY, "compare", str(run)],
+        env=os.environ | {"COLUMNS": columns},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    mean = f"{json.loads((run / 'result.json').read_text())['table'][AFTER]['test_mse']:.4g}"
+    assert f" {mean} " in done.stdout
 
 
 def test_an_isolated_python(run, tmp_path):

@@ -51,6 +51,14 @@ def test_the_package_comes_from_the_wheel(installed, outside):
 
 
 @pytest.mark.wheel
+def test_a_users_tasks_are_not_hidden(installed, outside, tmp_path):
+    (tmp_path / "tasks.py").write_text("MINE = 1")
+    assert call(installed / "python", "-c", "import tasks; print(tasks.MINE)", **outside) == "1\n"
+    code = "import importlib.util as u; print(u.find_spec('tasks'))"
+    assert call(installed / "python", "-I", "-c", code, **outside) == "None\n"
+
+
+@pytest.mark.wheel
 def test_every_config_is_found_by_name(installed, outside):
     listed = call(installed / "neurosim", "list", "configs", **outside)
     figures = call(installed / "neurosim", "list", "figures", **outside)

@@ -48,8 +48,13 @@ def _root(
 
 
 def print_table(table: Table) -> None:
-    """Print a table, whole."""
-    screen.console().print(table)
+    """Print a table, whole: in a narrow window its lines are longer, and no number is cut."""
+    from rich.measure import Measurement
+
+    shown = screen.console()
+    least = Measurement.get(shown, shown.options.update(width=screen.WIDE), table).minimum
+    shown.width = max(shown.width, least)
+    shown.print(table)
 
 
 def say_config(given: str, where: object) -> None:
