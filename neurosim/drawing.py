@@ -34,6 +34,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
+from matplotlib.style import context  # noqa: E402
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter  # noqa: E402
 
 _log.setLevel(_level)
@@ -48,6 +49,7 @@ __all__ = [
     "NullFormatter",
     "StrMethodFormatter",
     "axes",
+    "context",
     "matplotlib",
 ]
 

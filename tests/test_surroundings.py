@@ -162,6 +162,17 @@ def test_figures_need_no_backend_of_a_notebook(run, tmp_path, backend):
     assert (tmp_path / "plot.png").is_file()
 
 
+def test_figures_are_drawn_by_the_defaults(run, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.bbox: tight\n")
+    without = {"PATH": str(Path(sys.executable).parent)}  # of LaTeX
+    before = {path: path.read_bytes() for path in (run / "figures").iterdir()}
+    fine(tmp_path, "run", TINY, "--out", run, **without)
+    assert {path: path.read_bytes() for path in (run / "figures").iterdir()} == before
+    fine(tmp_path, "report", run, "--out", "page.html", **without)
+    aligned = ["--draws", "3", "--steps", "9", "--out", "aligned"]
+    fine(tmp_path, "align", TINY, *aligned, **without)
+
+
 # ---------------------------------------------------------------------- homes and folders
 
 

@@ -129,7 +129,8 @@ def write(measured: Alignment, folder: Path) -> None:
         measured.frame.to_csv(temporary, index=False)
     with whole(folder / "alignment.parquet") as temporary:
         measured.frame.to_parquet(temporary, index=False)
-    figure = figures.new(7.0, 4.5)
-    ax = measured.plot(figure.add_subplot())
-    ax.set_title(f"Mean update and gradients, {measured.draws} draws", loc="left")
-    figures.save(figure, folder / "alignment.png")
+    with figures.defaults():
+        figure = figures.new(7.0, 4.5)
+        ax = measured.plot(figure.add_subplot())
+        ax.set_title(f"Mean update and gradients, {measured.draws} draws", loc="left")
+        figures.save(figure, folder / "alignment.png")

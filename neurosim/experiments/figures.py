@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,13 @@ def new(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def defaults() -> AbstractContextManager[None]:
+    """Draw and save by Matplotlib's defaults: a user's own settings may ask for LaTeX, or worse."""
+    from neurosim.drawing import context
+
+    return context("default")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -205,10 +205,11 @@ class Experiment:
         result = Result(table, history, pace(history), sim.nbytes, folder.path)
         if self.draw:
             rivals = table.drop([BEFORE, AFTER])["test_mse"]
-            curve = figures.learning_curve(history, rivals)
-            shown = figures.predictions(task, answers[BEFORE], answers[AFTER])
-            figures.save(curve, folder.figure("learning_curve"))
-            figures.save(shown, folder.figure("predictions"))
+            with figures.defaults():
+                curve = figures.learning_curve(history, rivals)
+                shown = figures.predictions(task, answers[BEFORE], answers[AFTER])
+                figures.save(curve, folder.figure("learning_curve"))
+                figures.save(shown, folder.figure("predictions"))
         write_text(folder.summary, summary.markdown(config, result))
         write_text(folder.result, json.dumps(_numbers(config, result), indent=2) + "\n")
         return result

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment
 from markdown_it import MarkdownIt
 
+from neurosim.experiments import figures
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -40,7 +42,8 @@ class Picture:
     @classmethod
     def drawn(cls, draw: Draw) -> Picture:
         """Draw a figure twice; `draw` is told whether it is to be narrow."""
-        return cls(_svg(draw(False)), _svg(draw(True)))
+        with figures.defaults():
+            return cls(_svg(draw(False)), _svg(draw(True)))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from neurosim.experiments import figures
 from neurosim.experiments.folder import write_text
 from neurosim.experiments.reproduce import (
     claims,
@@ -96,7 +97,8 @@ def reproduce(
         numbers = [*report.table(data.without_varied()), "", *numbers]
     text = report.page(plan, findings, numbers, report.settings(plan))
     _write(folder, data.tidy(), text)
-    panels.save(draw(data), folder, FIGURE)
+    with figures.defaults():
+        panels.save(draw(data), folder, FIGURE)
     return Report(plan, folder, findings, text, outcomes)
 
 
@@ -105,7 +107,8 @@ def _costs(plan: Reproduction, folder: Path, measured: Callable[[int, int], None
     findings = claims.judge(plan.file.claim, costs.scores(frame))
     text = report.page(plan, findings, costs.tell(frame), report.settings(plan))
     _write(folder, frame, text)
-    panels.save(costs.draw(plan, frame), folder, FIGURE)
+    with figures.defaults():
+        panels.save(costs.draw(plan, frame), folder, FIGURE)
     return Report(plan, folder, findings, text)
 
 
