@@ -12,20 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from neurosim import bptt, screen
 from neurosim.checks import finite_array
 from neurosim.engines.chip import Chip
-from neurosim.errors import (
-    SEEDS,
-    InputError,
-    is_count,
-    require,
-    require_count,
-    require_flag,
-    require_list,
-)
+from neurosim.errors import InputError
 from neurosim.moments import GROUPS, Arrays, Moments, compare
 from neurosim.network import Network, rnn
 from neurosim.neurons import One
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
+from neurosim.values import SEEDS, is_count, require, require_count, require_flag, require_list
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,17 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurosim.bptt import BPTT
 from neurosim.checkpoint import Header
 from neurosim.engines import Plan
-from neurosim.errors import (
-    SEEDS,
-    InputError,
-    require,
-    require_count,
-    require_flag,
-    require_memory,
-    require_number,
-    require_one_of,
-    shown,
-)
+from neurosim.errors import InputError
 from neurosim.local import (
     DECORRELATION,
     ProjectionRule,
@@ -34,6 +24,16 @@ from neurosim.local import (
 )
 from neurosim.network import Network
 from neurosim.substrate import Substrate
+from neurosim.values import (
+    SEEDS,
+    require,
+    require_count,
+    require_flag,
+    require_memory,
+    require_number,
+    require_one_of,
+    shown,
+)
 
 
 def fitting(headers: Mapping[str, Header], plan: Plan) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from neurosim.errors import require
+from neurosim.values import require
 
 _log = logging.getLogger("matplotlib")
 _level = _log.level

@@ -14,7 +14,8 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from neurosim.errors import BusyError, CheckpointError, InputError, StorageError, require_path
+from neurosim.errors import BusyError, CheckpointError, InputError, StorageError
+from neurosim.values import require_path
 
 
 def place(path: str | os.PathLike[str], owner: str = "file", field: str = "path") -> Path:

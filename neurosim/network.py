@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import display
-from neurosim.errors import (
+from neurosim.errors import InputError
+from neurosim.frozen import freeze
+from neurosim.local import ACTIVITY, SLOPE, arguments, check_scalar, scalar
+from neurosim.neurons import Linear, One, Tanh
+from neurosim.values import (
     SEEDS,
     SIZES,
-    InputError,
     nearest,
     require,
     require_count,
@@ -28,9 +31,6 @@ from neurosim.errors import (
     require_one_of,
     shown,
 )
-from neurosim.frozen import freeze
-from neurosim.local import ACTIVITY, SLOPE, arguments, check_scalar, scalar
-from neurosim.neurons import Linear, One, Tanh
 
 Weights = dict[str, NDArray[np.float32]]
 

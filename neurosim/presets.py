@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurosim.checks import check_rule
-from neurosim.errors import InputError, require, shown
+from neurosim.errors import InputError
 from neurosim.frozen import freeze
 from neurosim.network import rnn
 from neurosim.rules import LearnedFeedback
@@ -30,6 +30,7 @@ from neurosim.substrate.presets import (
     rram_hfo2,
     smtj,
 )
+from neurosim.values import require, shown
 
 __all__ = [
     "CHIPS",

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from neurosim import display
 from neurosim.engines import Plan
 from neurosim.engines.engine import PERTURBED_VARIABLES, VARIABLES
-from neurosim.errors import (
+from neurosim.errors import InputError
+from neurosim.values import (
     STEPS,
-    InputError,
     is_count,
     nearest,
     require,

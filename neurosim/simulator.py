@@ -22,11 +22,14 @@ from neurosim.checks import (
     matching,
 )
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
-from neurosim.errors import (
+from neurosim.errors import CheckpointError, DeviceError, InputError
+from neurosim.exclusive import Exclusive
+from neurosim.frozen import Frozen
+from neurosim.network import Network, Weights
+from neurosim.record import Probe, Record, Sampler
+from neurosim.substrate import Substrate
+from neurosim.values import (
     STEPS,
-    CheckpointError,
-    DeviceError,
-    InputError,
     nearest,
     require,
     require_count,
@@ -35,11 +38,6 @@ from neurosim.errors import (
     require_list,
     shown,
 )
-from neurosim.exclusive import Exclusive
-from neurosim.frozen import Frozen
-from neurosim.network import Network, Weights
-from neurosim.record import Probe, Record, Sampler
-from neurosim.substrate import Substrate
 
 _HELD = ("_plan", "_engine", "_step", "_reason", "_turns")  # by a simulator; a subclass has more
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.checks import numbers
-from neurosim.errors import InputError, is_count, require
+from neurosim.errors import InputError
+from neurosim.values import is_count, require
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 

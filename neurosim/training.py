@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from neurosim import checkpoint as checkpoints
 from neurosim import display, screen
 from neurosim.engines.overflow import divergence
-from neurosim.errors import (
+from neurosim.errors import CheckpointError, InputError
+from neurosim.network import Network
+from neurosim.simulator import Simulator
+from neurosim.task import CheckedTask, TaskLike, checked, task_name
+from neurosim.values import (
     EPOCHS,
-    CheckpointError,
-    InputError,
     is_count,
     require,
     require_count,
@@ -27,9 +29,6 @@ from neurosim.errors import (
     require_path,
     shown,
 )
-from neurosim.network import Network
-from neurosim.simulator import Simulator
-from neurosim.task import CheckedTask, TaskLike, checked, task_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,12 +7,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from neurosim import errors
+from neurosim import errors, values
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, np.float32(1), np.int64(3), Fraction(1, 3)])
 def test_a_number_is_finite_and_real(value):
-    assert errors.is_number(value)
+    assert values.is_number(value)
 
 
 @pytest.mark.parametrize(
@@ -20,27 +20,27 @@ def test_a_number_is_finite_and_real(value):
     [True, "1", b"1", None, [1.0], 1j, float("nan"), float("inf"), -np.inf, np.ones(2)],
 )
 def test_what_is_no_number(value):
-    assert not errors.is_number(value)
+    assert not values.is_number(value)
 
 
 def test_a_number_too_large_for_a_float_is_refused_like_infinity():
-    assert not errors.is_number(10**400)
+    assert not values.is_number(10**400)
 
 
 @pytest.mark.parametrize("value", [0, -3, np.int8(4), np.uint64(5)])
 def test_a_count_is_any_whole_number(value):
-    assert errors.is_count(value)
+    assert values.is_count(value)
 
 
 @pytest.mark.parametrize("value", [True, 1.0, "1", None, np.array(2.5), np.array([1, 2])])
 def test_what_is_no_count(value):
-    assert not errors.is_count(value)
+    assert not values.is_count(value)
 
 
 def test_a_refusal_names_object_field_value_and_what_is_allowed():
-    errors.require(True, "Thing", "size", 1, "an int >= 1")
+    values.require(True, "Thing", "size", 1, "an int >= 1")
     with pytest.raises(errors.InputError) as refusal:
-        errors.require(False, "Thing", "size", "x", "an int >= 1")
+        values.require(False, "Thing", "size", "x", "an int >= 1")
     assert str(refusal.value) == "Thing: size = 'x' must be an int >= 1"
 
 
@@ -53,11 +53,11 @@ def test_a_refusal_names_object_field_value_and_what_is_allowed():
     ],
 )
 def test_the_nearest_name_is_suggested(name, said):
-    assert errors.nearest(name, ["output", "hidden"]) == said
+    assert values.nearest(name, ["output", "hidden"]) == said
 
 
 def test_nothing_known_is_said_to_be_none():
-    assert errors.nearest("a", []) == "known: none"
+    assert values.nearest("a", []) == "known: none"
 
 
 @pytest.mark.parametrize(

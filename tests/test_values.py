@@ -21,7 +21,7 @@ import pytest
 
 import neurosim as ns
 import neurosim_tasks
-from neurosim import errors
+from neurosim import values
 from neurosim.local import ProjectionRule
 from neurosim.training import History
 
@@ -257,12 +257,12 @@ def allows(annotation, value):
         kind = kind.rpartition(".")[2]
         if kind in ("Any", "ArrayLike", "Array", "_empty", "object"):
             return True
-        if kind in ("bool",) and errors.is_flag(value):
+        if kind in ("bool",) and values.is_flag(value):
             return True
-        if kind == "int" and errors.is_count(value):
+        if kind == "int" and values.is_count(value):
             return True
         if kind == "float" and isinstance(value, numbers.Real) and not isinstance(value, bool):
-            return errors.is_number(value)
+            return values.is_number(value)
         if kind == "str" and isinstance(value, str):
             return True
         if kind == "None" and value is None:
@@ -305,7 +305,7 @@ def test_a_bad_value_is_refused_or_meaningful(name, parameter, place):
     call, usual, faults = make(), given(name), []
     about = str(signature.parameters[parameter].annotation)
     for value in (bad() for bad in BAD):
-        words = errors.shown(value)[:60]
+        words = values.shown(value)[:60]
         try:
             call(**{**usual, parameter: value})
         except ERRORS as error:
@@ -553,7 +553,7 @@ SAID = {
 def on_a_small_machine(probe):
     sim = simulator()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(errors, "memory", lambda: 71)
+        patch.setattr(values, "memory", lambda: 71)
         sim.run(**DATA, probes=[probe])
 
 

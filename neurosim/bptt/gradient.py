@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from neurosim.bptt.passes import Cell, backward, forward
-from neurosim.errors import (
+from neurosim.errors import InputError
+from neurosim.values import (
     STEPS,
-    InputError,
     is_one_of,
     nearest,
     require_count,

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurosim.bptt.gradient import array_of
-from neurosim.errors import InputError, is_one_of, nearest, require, require_number, shown
+from neurosim.errors import InputError
+from neurosim.values import is_one_of, nearest, require, require_number, shown
 
 Arrays = dict[str, Any]
 

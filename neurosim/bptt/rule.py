@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from neurosim.bptt.gradient import check_reach
 from neurosim.bptt.optimisers import check_optimiser
-from neurosim.errors import InputError, require, require_number, require_one_of, shown
+from neurosim.errors import InputError
 from neurosim.frozen import freeze
+from neurosim.values import require, require_number, require_one_of, shown
 
 SCHEDULES = ("online", "chunk", "sequence")
 

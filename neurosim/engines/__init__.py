@@ -7,7 +7,8 @@ from typing import Any
 from neurosim.bptt import BPTT
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.plan import Plan
-from neurosim.errors import InputError, is_one_of, nearest, shown
+from neurosim.errors import InputError
+from neurosim.values import is_one_of, nearest, shown
 
 ENGINES = {
     "cpu": "compiled by Numba, float32; for work",

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from neurosim.errors import InputError, is_number, nearest, require, shown
+from neurosim.errors import InputError
 from neurosim.network import Network
 from neurosim.substrate import Substrate
 from neurosim.substrate.grid import spacing
 from neurosim.substrate.record import FITTED
 from neurosim.substrate.reward_line import RANGE
+from neurosim.values import is_number, nearest, require, shown
 
 STEP_BY_STEP, EPISODE = 0, 1  # what a broadcast is about: each has its own idea of what is usual
 FULL = 4.0  # standard deviations of the initial weights that a fitted full scale has

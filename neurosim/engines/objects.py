@@ -25,9 +25,10 @@ from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.hardware import Hardware
 from neurosim.engines.plan import Plan
 from neurosim.engines.teacher import Teacher
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError
 from neurosim.local import DECORRELATION, scalar
 from neurosim.network import Weights
+from neurosim.values import require
 
 LARGEST = 20_000  # synapses; beyond this nobody waits for it
 

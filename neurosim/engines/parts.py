@@ -7,10 +7,11 @@ from typing import Any
 
 from neurosim import bptt
 from neurosim.engines.plan import Plan
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError
 from neurosim.neurons import Linear, One, ReLU, Tanh
 from neurosim.rules import Decorrelation, LocalDecorrelation
 from neurosim.substrate import Substrate
+from neurosim.values import nearest
 
 NEURONS: dict[type, str] = {Tanh: "tanh", ReLU: "relu", Linear: "linear"}
 DECORRELATIONS: dict[type, Any] = {

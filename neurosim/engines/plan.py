@@ -10,7 +10,7 @@ from typing import Any
 
 from neurosim import noise
 from neurosim.engines.chip import Chip
-from neurosim.errors import SIZES, InputError, nearest, require_count, require_memory, shown
+from neurosim.errors import InputError
 from neurosim.local import (
     ACTIVITY,
     DECORRELATION,
@@ -25,6 +25,7 @@ from neurosim.local import (
 )
 from neurosim.network import Network, Population, Projection, Weights
 from neurosim.substrate import Substrate
+from neurosim.values import SIZES, nearest, require_count, require_memory, shown
 
 LOCAL, RETURN_TO_GO, GLOBAL = 0, 1, 2
 CREDITS = {"local": LOCAL, "return_to_go": RETURN_TO_GO, "global": GLOBAL}

@@ -18,9 +18,9 @@ from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.parts import DECORRELATIONS, NEURONS, parts
 from neurosim.engines.plan import Plan
 from neurosim.engines.undisturbed import ctrl_c_waits, one_thread
-from neurosim.errors import require_memory
 from neurosim.network import Weights
 from neurosim.neurons import One
+from neurosim.values import require_memory
 
 
 @dataclass

@@ -10,12 +10,13 @@ from threadpoolctl import threadpool_limits
 
 from neurosim import checkpoint
 from neurosim.alignment import Alignment, align
-from neurosim.errors import InputError, is_count, require, require_count
+from neurosim.errors import InputError
 from neurosim.experiments import figures
 from neurosim.experiments.config import Config
 from neurosim.files import place, whole
 from neurosim.moments import MEASURES
 from neurosim.task import checked
+from neurosim.values import is_count, require, require_count
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neurosim.errors import EPOCHS, is_number, require, require_count
 from neurosim.network import Population, Projection
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
 from neurosim.task import checked, task_name
+from neurosim.values import EPOCHS, is_number, require, require_count
 
 STRENGTHS = 10.0 ** np.arange(-9, 2)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)

@@ -14,9 +14,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from neurosim.engines import find, resolve
-from neurosim.errors import MANY, InputError, nearest, require, require_count
+from neurosim.errors import InputError
 from neurosim.experiments import environment, registry
 from neurosim.experiments.bench_cases import NOISE_STD, RATE, Case
+from neurosim.values import MANY, nearest, require, require_count
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import rules
-from neurosim.errors import InputError, nearest, require
+from neurosim.errors import InputError
 from neurosim.network import Network, rnn
 from neurosim.simulator import Simulator
+from neurosim.values import nearest, require
 
 BASES = {"NP": rules.NP, "ANP": rules.ANP, "WP": rules.WP}
 SIGNS = "-rademacher"

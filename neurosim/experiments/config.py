@@ -17,7 +17,7 @@ from typing import Any
 import tomli_w
 
 from neurosim.engines import AUTO, ENGINES, resolve
-from neurosim.errors import InputError, NeurosimError, is_one_of, nearest, shown
+from neurosim.errors import InputError, NeurosimError
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
@@ -27,6 +27,7 @@ from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
 from neurosim.task import checked
+from neurosim.values import is_one_of, nearest, shown
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")

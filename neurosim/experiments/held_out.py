@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import require
 from neurosim.task import Pair, checked, task_name
+from neurosim.values import require
 
 UNSEEN = 1_000_000  # an epoch nobody gets to; seeds from here on
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import InputError, nearest, require_function
+from neurosim.errors import InputError
 from neurosim.experiments import own
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
 from neurosim.training import Measure, numbers
+from neurosim.values import nearest, require_function
 
 
 def covariance(sim: Simulator, inputs: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:

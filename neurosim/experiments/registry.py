@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from neurosim import neurons, rules
 from neurosim.bptt import BPTT
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError
 from neurosim.experiments import own
 from neurosim.local import DecorrelationRule, ProjectionRule
+from neurosim.values import nearest
 
 GROUP = "neurosim.tasks"
 PEERS = "neurosim_peers"

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from neurosim.errors import EPOCHS, SEEDS, SIZES, InputError, is_number, nearest, shown
+from neurosim.errors import InputError
 from neurosim.frozen import Frozen
+from neurosim.values import EPOCHS, SEEDS, SIZES, is_number, nearest, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurosim.errors import CheckpointError, InputError, NeurosimError, StorageError, is_number
+from neurosim.errors import CheckpointError, InputError, NeurosimError, StorageError
 from neurosim.experiments import config as configs
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
@@ -21,6 +21,7 @@ from neurosim.experiments.sweep.axes import RUNS
 from neurosim.experiments.sweep.runs import FAILED, Run
 from neurosim.experiments.sweep.sweep import Reached, Seen, Sweep, Workers
 from neurosim.files import lock, place, read_json
+from neurosim.values import is_number
 
 if TYPE_CHECKING:
     import optuna

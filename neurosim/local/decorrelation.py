@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from neurosim.errors import require_number
 from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import DECORRELATION
+from neurosim.values import require_number
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from neurosim.errors import InputError, require_number, require_one_of
+from neurosim.errors import InputError
+from neurosim.values import require_number, require_one_of
 
 
 def check_feedback_numbers(rule: Any) -> None:

@@ -18,7 +18,8 @@ from numbers import Number
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType
 from typing import Any
 
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError
+from neurosim.values import require
 
 # Names of `math` that the compilers for CPUs and for GPUs have.
 MATH = frozenset(

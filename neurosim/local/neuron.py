@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neurosim.errors import require_number
 from neurosim.frozen import freeze
+from neurosim.values import require_number
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
-from neurosim.errors import (
-    STEPS,
-    InputError,
-    is_number,
-    require,
-    require_count,
-    require_number,
-    require_one_of,
-)
+from neurosim.errors import InputError
 from neurosim.local.projection import ProjectionRule
+from neurosim.values import STEPS, is_number, require, require_count, require_number, require_one_of
 
 # Of NP and WP on networks of 20 to 400 neurons an update's variance is the same from 1e-2 down to
 # 1e-7, ten times as large at 1e-8, and a thousand times, all of it rounding, at 1e-9.

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from neurosim.errors import require, require_number, require_one_of, shown
 from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import FEEDBACK, NEURON, REWARD, TRACE, TRACED
+from neurosim.values import require, require_number, require_one_of, shown
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 

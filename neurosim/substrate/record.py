@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any
 
-from neurosim.errors import (
+from neurosim.errors import InputError
+from neurosim.frozen import Frozen, freeze
+from neurosim.local import scalar
+from neurosim.values import (
     SEEDS,
-    InputError,
     is_count,
     is_flag,
     is_number,
@@ -20,8 +22,6 @@ from neurosim.errors import (
     require_one_of,
     shown,
 )
-from neurosim.frozen import Frozen, freeze
-from neurosim.local import scalar
 
 ROUNDINGS = ("nearest", "stochastic", "stochastic_shared")
 FITTED = "fitted"

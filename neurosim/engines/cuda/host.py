@@ -20,9 +20,9 @@ from neurosim.engines.engine import READINGS, Engine, Progress
 from neurosim.engines.plan import Plan
 from neurosim.engines.silicon import draw_devices, draw_units, store
 from neurosim.engines.undisturbed import ctrl_c_waits
-from neurosim.errors import require
 from neurosim.network import Weights
 from neurosim.substrate.mismatch import own_tau
+from neurosim.values import require
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError
 from neurosim.experiments import config as configs
 from neurosim.experiments import registry
 from neurosim.experiments.sweep.axes import RUNS
 from neurosim.experiments.sweep.axes import parse as parse_axes
 from neurosim.experiments.sweep.runs import Run
+from neurosim.values import nearest
 
 SCALES = ("small", "paper")
 FIRST_SEED = 10  # rates were chosen on seeds 1 and 2

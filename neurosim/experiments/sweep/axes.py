@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import InputError, is_count, is_number, nearest, shown
+from neurosim.errors import InputError
 from neurosim.experiments import tables
+from neurosim.values import is_count, is_number, nearest, shown
 
 SEEDS = "seeds"
 BLOCKS = ("product", "zip", SEEDS)

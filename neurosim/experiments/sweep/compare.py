@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from neurosim.errors import InputError, nearest
+from neurosim.errors import InputError
 from neurosim.experiments.baselines import DELTA, RIDGE
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import results
 from neurosim.experiments.sweep.runs import FINISHED, UNFINISHED
 from neurosim.files import place
+from neurosim.values import nearest
 
 BASELINE = "baseline."
 OF_THE_NETWORK = (RIDGE, DELTA)

@@ -12,13 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from neurosim.errors import CheckpointError, InputError, require_flag
+from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments.baselines import AFTER, BEFORE
 from neurosim.experiments.config import TABLES
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.parquet import read_columns
 from neurosim.experiments.written import Written
 from neurosim.files import lock, place, whole
+from neurosim.values import require_flag
 
 POOL = "runs"
 TABLE = "results.parquet"
