@@ -38,7 +38,7 @@ class DeviceError(NeurosimError, RuntimeError):
 
 
 class KernelError(NeurosimError, RuntimeError):
-    """A compiled kernel raised an exception: its numbers, and what follows from them, are lost."""
+    """A step was not computed to its end: its numbers, and what follows from them, are lost."""
 
 
 class DivergenceError(NeurosimError, ArithmeticError):

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from neurosim.errors import BusyError
+from neurosim.errors import BusyError, NeurosimError
 
 
 class Exclusive:
@@ -29,7 +29,7 @@ class Exclusive:
         self._lock = threading.RLock()
         self._thread: int | None = None  # at work
         self._doing = ""
-        self._cut = ""  # call that a fork cut short
+        self._refusal: tuple[type[NeurosimError], str] | None = None  # of every call from now on
         _ALL.add(self)
 
     @contextmanager
@@ -40,12 +40,12 @@ class Exclusive:
         ------
         BusyError
             In a process that was forked in the middle of a call.
+        NeurosimError
+            Any that `close` was told.
         """
-        if self._cut:
-            raise BusyError(
-                f"{self._owner}: another thread was in {self._cut}() when this process was forked, "
-                f"so its copy here is incomplete; fork between calls, or send it by pickle"
-            )
+        if self._refusal is not None:
+            kind, why = self._refusal
+            raise kind(why)
         with self._lock:
             before, self._thread = self._thread, threading.get_ident()
             try:
@@ -71,11 +71,23 @@ class Exclusive:
             finally:
                 self._doing = ""
 
+    def close(self, error: NeurosimError) -> None:
+        """Refuse every call from now on, with an error of this kind and text."""
+        self._refusal = type(error), str(error)
+
     def forked(self) -> None:
         """Note what another thread was doing, of which a forked process has only the memory."""
-        if self._thread != threading.get_ident():
-            self._cut = (self._doing or "evaluate") if self._thread is not None else self._cut
-            self._lock = threading.RLock()
+        if self._thread == threading.get_ident():
+            return
+        self._lock = threading.RLock()
+        if self._thread is not None:
+            doing = self._doing or "evaluate"
+            self.close(
+                BusyError(
+                    f"{self._owner}: another thread was in {doing}() when this process was forked, "
+                    f"so its copy here is incomplete; fork between calls, or send it by pickle"
+                )
+            )
 
 
 _ALL: weakref.WeakSet[Exclusive] = weakref.WeakSet()

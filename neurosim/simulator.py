@@ -22,7 +22,7 @@ from neurosim.checks import (
     matching,
 )
 from neurosim.engines import AUTO, ONE_THREAD, Engine, Plan, Progress, find, resolve
-from neurosim.errors import CheckpointError, DeviceError, InputError
+from neurosim.errors import CheckpointError, DeviceError, InputError, KernelError
 from neurosim.exclusive import Exclusive
 from neurosim.frozen import Frozen
 from neurosim.network import Network, Weights
@@ -39,7 +39,14 @@ from neurosim.values import (
     shown,
 )
 
-_HELD = ("_plan", "_engine", "_step", "_reason", "_turns")  # by a simulator; a subclass has more
+_HELD = (
+    "_plan",
+    "_engine",
+    "_step",
+    "_reason",
+    "_turns",
+    "_version",
+)  # by a simulator; a subclass has more
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop
 logger = logging.getLogger("neurosim")
 
@@ -111,6 +118,7 @@ class Simulator:
         substrate = describe.kept("substrate", substrate)
         chosen, self._reason = _chosen(engine, rule, threads)
         self._plan = Plan(network, rule, decorrelation, substrate, int(batch), int(seed))
+        self._version = self._plan.version()
         make = find(chosen, rule)
         initial = self._plan.initial_weights()
         self._engine: Engine = make(self._plan, initial, int(threads))
@@ -301,6 +309,11 @@ class Simulator:
         """
         require_flag("Simulator", "noise", noise)
         given = finite_array(inputs, "inputs", (None, None, self.network.inputs.size))
+        if self._plan.version() != self._version:
+            raise InputError(
+                "Simulator: scalar functions of its rule or neuron models, or what they use, are "
+                "others than when it was made; make another one"
+            )
         plan = self._plan.without_learning(given.shape[1], noise)
         with self._turns.reading():
             engine = type(self._engine)(plan, self._engine.weights(), self.threads)
@@ -334,6 +347,10 @@ class Simulator:
                 sampler.look(engine, stop)
                 if report is not None:
                     report(done)
+        except KernelError as error:
+            if engine is self._engine:  # not a copy, in which it is evaluated
+                self._turns.close(error)
+            raise
         finally:
             if count is not None:
                 count(done)
@@ -608,6 +625,10 @@ def _side_by_side(
                 progress.start, progress.stop = done, stop + 1
             done = stop + 1  # before the call: an interrupted stretch has drawn its noise
             make.advance_all([sim._engine for sim in sims], stretches)
+    except KernelError as error:
+        for sim in sims:
+            sim._turns.close(error)
+        raise
     finally:
         for sim in sims:
             sim._count(done)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.engines.ieee import number
+from neurosim.engines.ieee import interpreted
 from neurosim.local import ACTIVITY, SLOPE, arguments, scalar
 
 
@@ -22,7 +22,8 @@ def knowing_only(function: Callable[..., Any] | None, known: Mapping[str, str], 
     if function is None:
         return lambda **_: 0.0
     names = arguments(function, known, owner)
-    return lambda **local: number(function, [local[name] for name in names])
+    number = interpreted(function, owner)
+    return lambda **local: number([local[name] for name in names])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ neuron model means compiling the few kernels that it is in.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -20,12 +21,14 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import ccallback, cgutils
 from numba.core.compiler import Compiler
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from neurosim.engines import mathematics
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
+from neurosim.engines.powers import FloatPowers
 from neurosim.engines.references import Reference
 from neurosim.errors import InputError, KernelError
 from neurosim.local import arguments
@@ -51,6 +54,14 @@ OUTER: dict[str, Any] = {"nogil": True, "_nrt": False}
 # What only compiled code calls needs no way in from Python; that way costs most of the time.
 INNER: dict[str, Any] = {**OUTER, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
+# A process that is forked finds no lock held, and nothing half compiled, by a thread it lacks.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
+
 # Decorator for functions over arrays that only compiled code calls.
 loop = njit(**INNER, **FAST)
 
@@ -70,11 +81,10 @@ def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
 
 @cache
 def _compiled(function: Any, exact: bool, version: str) -> Any:
-    copy = copied(
-        function, lambda value: _instead(value, exact), mathematics.ALIKE if exact else {}
-    )
+    copy = copied(function, lambda value: _instead(value, exact), mathematics.BUILTINS[exact])
     # A call that is not inlined keeps a loop from being vectorised.
-    return njit(forceinline=True, **INNER, **(EXACT if exact else FAST))(copy)
+    options = {"forceinline": True, "pipeline_class": FloatPowers, **INNER}
+    return njit(**options, **(EXACT if exact else FAST))(copy)
 
 
 def _instead(value: Any, exact: bool) -> Any:
@@ -82,7 +92,7 @@ def _instead(value: Any, exact: bool) -> Any:
     if value is math:
         return mathematics.exact if exact else mathematics
     if isinstance(value, BuiltinFunctionType):
-        return (mathematics.EXACT if exact else mathematics.FAST).get(value, value)
+        return mathematics.FUNCTIONS[exact].get(value, value)
     return compiled(value, exact) if isinstance(uncompiled(value), FunctionType) else value
 
 

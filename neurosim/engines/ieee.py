@@ -7,14 +7,16 @@ not give. The oracle computes in Python, and takes such a number from here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType, FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+from scipy import special
 
-from neurosim.local.language import copied, uncompiled
+from neurosim.errors import KernelError
+from neurosim.local.language import copied, title, uncompiled
+from neurosim.local.whole import in_floats
 
 # NumPy's functions for those of `math` that are undefined for some numbers, or overflow.
 DEFINED: dict[Callable[..., Any], Any] = {
@@ -22,11 +24,15 @@ DEFINED: dict[Callable[..., Any], Any] = {
     math.acosh: np.arccosh,
     math.asin: np.arcsin,
     math.atanh: np.arctanh,
+    math.ceil: np.ceil,
     math.cos: np.cos,
     math.cosh: np.cosh,
     math.exp: np.exp,
     math.exp2: np.exp2,
     math.expm1: np.expm1,
+    math.floor: np.floor,
+    math.gamma: special.gamma,
+    math.lgamma: special.gammaln,
     math.log: np.log,
     math.log10: np.log10,
     math.log1p: np.log1p,
@@ -36,32 +42,57 @@ DEFINED: dict[Callable[..., Any], Any] = {
     math.sinh: np.sinh,
     math.sqrt: np.sqrt,
     math.tan: np.tan,
+    math.trunc: np.trunc,
 }
+BUILTINS = {"int": np.trunc, "round": np.rint}
 MATH = SimpleNamespace(**vars(math) | {made.__name__: other for made, other in DEFINED.items()})
 
 
-def number(function: Callable[..., Any], arguments: list[float]) -> float:
-    """Call a scalar function; where Python has no number for it, give what a machine has.
+def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[float]], float]:
+    """Make of a scalar function, as it is now, one of a list of numbers that always has a number.
 
-    Returns
-    -------
-    float
-        NaN where a machine's is not known (an integer of a NaN, the gamma function at a pole).
+    Where a machine's is not known (the logarithm of zero within a whole number, say) it is NaN.
+
+    Raises
+    ------
+    KernelError
+        By the function made: where compiled code would raise an exception, or not compile.
     """
-    try:
-        return float(function(*arguments))
-    except (ArithmeticError, ValueError, TypeError):
+    plain, computed = in_floats(function), _as_computed(function)
+
+    def number(arguments: Sequence[float]) -> float:
+        try:
+            made = plain(*arguments)
+            if not isinstance(made, complex):
+                return float(made)
+        except (ArithmeticError, ValueError):
+            pass
+        except Exception as error:
+            raise KernelError(
+                f"{owner}: {title(function)}() cannot be computed of {arguments} ({error}); the "
+                f"state is no longer usable"
+            ) from error
         with np.errstate(all="ignore"):
             try:
-                return float(_as_computed(function)(*map(np.float64, arguments)))
-            except (ArithmeticError, ValueError):
+                return float(computed(*map(np.float64, arguments)))
+            except Exception:
                 return math.nan
 
+    return number
 
-@cache
+
 def _as_computed(function: Any) -> Any:
-    """Copy a scalar function and those it calls, with NumPy's functions for those of `math`."""
-    return copied(function, _instead)
+    """Copy a scalar function and those it calls, with NumPy's numbers and functions."""
+    made = copied(function, _instead, BUILTINS)
+    constants = tuple(map(_number, made.__code__.co_consts))
+    made.__code__ = made.__code__.replace(co_consts=constants)
+    return made
+
+
+def _number(value: Any) -> Any:
+    """Make a constant one of NumPy's, whose arithmetic is a machine's."""
+    kinds: dict[type, Any] = {int: np.int64, float: np.float64}
+    return kinds.get(type(value), lambda it: it)(value)
 
 
 def _instead(value: Any) -> Any:
@@ -69,4 +100,4 @@ def _instead(value: Any) -> Any:
         return MATH
     if isinstance(value, BuiltinFunctionType):
         return DEFINED.get(value, value)
-    return _as_computed(value) if isinstance(uncompiled(value), FunctionType) else value
+    return _as_computed(value) if isinstance(uncompiled(value), FunctionType) else _number(value)

@@ -8,6 +8,7 @@ place of float32, infinities and NaNs in, infinities and NaNs out. The rest is `
 from __future__ import annotations
 
 import math
+import sys
 from math import *  # noqa: F403
 from types import FunctionType, ModuleType
 from typing import Any
@@ -83,12 +84,12 @@ def exp(x):
     return _ZERO if x < _LOWEST else result
 
 
-FAST = {math.tanh: tanh, math.exp: exp}
-
-
 # The same for where every machine must find the same bits: without fused products, and with
 # comparisons that everyone makes alike (a device's own `max` would lose a NaN).
-@njit(**{**OPTIONS, "fastmath": False})
+ALIKE: dict[str, Any] = {**OPTIONS, "fastmath": False}
+
+
+@njit(**ALIKE)
 def least(a, b, c=None, d=None):
     """Smallest of two to four numbers; NaN if the first is."""
     found = b if b < a else a
@@ -99,7 +100,7 @@ def least(a, b, c=None, d=None):
     return found
 
 
-@njit(**{**OPTIONS, "fastmath": False})
+@njit(**ALIKE)
 def most(a, b, c=None, d=None):
     """Largest of two to four numbers; NaN if the first is."""
     found = b if b > a else a
@@ -110,26 +111,89 @@ def most(a, b, c=None, d=None):
     return found
 
 
-ALIKE = {"min": least, "max": most}
+@njit(**ALIKE)
+def power(base, exponent):
+    """Raise to a power, which may be a truth value or a whole number."""
+    return base ** (exponent * _ONE)
+
+
+# Numba's own subtract a number from itself, which is 0 where sums may be reordered.
+@njit(**ALIKE)
+def is_finite(x):
+    """Whether a number is neither infinite nor NaN."""
+    return abs(x) < _INFINITY
+
+
+@njit(**ALIKE)
+def is_infinite(x):
+    """Whether a number is infinite."""
+    return abs(x) == _INFINITY
+
+
+@njit(**ALIKE)
+def is_nan(x):
+    """Whether it is no number."""
+    return x != x
 
 
 def _exactly(function: Any) -> Any:
     inner = getattr(function, "py_func", function)
-    known = {**inner.__globals__, **ALIKE, "math": exact}
+    known = {**inner.__globals__, "min": least, "max": most, "math": exact}
     copy = FunctionType(inner.__code__, known, inner.__name__)
-    return njit(**{**OPTIONS, "fastmath": False})(copy)
+    return njit(**ALIKE)(copy)
 
 
 exact = ModuleType("exact")
 vars(exact).update({name: value for name, value in vars(math).items() if name[0] != "_"})
 
+# Whole numbers are floats: compilers differ in the integers they make of floats, an integer has
+# no place for a NaN or for 1e20, and its powers are whole again. Beyond this all floats are whole.
+_ALL_WHOLE = 2.0**62
+_ODD = float32(2)
 
-def _whole(function: Any) -> Any:
-    """Of a float32 a float32: by itself one compiler gives an integer, and another does not."""
-    return njit(**{**OPTIONS, "fastmath": False})(lambda x: float32(function(x)))
+
+def _wholes(options: dict[str, Any]) -> dict[str, Any]:
+    """Make the functions of one number that round it to a whole one."""
+
+    @njit(**options)
+    def floor(x):
+        x = x * _ONE  # of a truth value, too
+        return float32(math.floor(x)) if abs(x) < _ALL_WHOLE else float32(x)
+
+    @njit(**options)
+    def ceil(x):
+        return -floor(-(x * _ONE))
+
+    @njit(**options)
+    def trunc(x):
+        x = x * _ONE
+        return -floor(-x) if x < _ZERO else floor(x)
+
+    @njit(**options)
+    def nearest(x):
+        """Round a half to an even number."""
+        x = x * _ONE
+        below = floor(x)
+        rest = x - below
+        up = rest > _HALF or (rest == _HALF and below != _ODD * floor(_HALF * below))
+        return below + _ONE if up else below
+
+    return {"floor": floor, "ceil": ceil, "trunc": trunc, "nearest": nearest}
 
 
-for _function in (math.floor, math.ceil, math.trunc):
-    setattr(exact, _function.__name__, _whole(_function))
+def _instead(module: Any, options: dict[str, Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """Put a module's functions in the place of those of `math`, and of built-in ones."""
+    wholes = _wholes(options)
+    nearest, kept = wholes.pop("nearest"), {"tanh": module.tanh, "exp": module.exp}
+    made = wholes | {"isfinite": is_finite, "isinf": is_infinite, "isnan": is_nan, "pow": power}
+    vars(module).update(made)
+    functions = {getattr(math, name): function for name, function in (kept | made).items()}
+    return functions, {"int": wholes["trunc"], "round": nearest, "pow": power}
+
+
 exact.tanh, exact.exp = _exactly(tanh), _exactly(exp)  # type: ignore[attr-defined]
-EXACT = {math.tanh: exact.tanh, math.exp: exact.exp}
+# By whether every machine must find the same bits.
+FUNCTIONS, BUILTINS = {}, {}
+FUNCTIONS[True], BUILTINS[True] = _instead(exact, ALIKE)
+FUNCTIONS[False], BUILTINS[False] = _instead(sys.modules[__name__], OPTIONS)
+BUILTINS[True] |= {"min": least, "max": most}

@@ -25,6 +25,7 @@ from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.hardware import Hardware
 from neurosim.engines.plan import Plan
 from neurosim.engines.teacher import Teacher
+from neurosim.engines.undisturbed import ctrl_c_waits
 from neurosim.errors import InputError
 from neurosim.local import DECORRELATION, scalar
 from neurosim.network import Weights
@@ -234,7 +235,9 @@ class ObjectsEngine(Engine):
 
     def advance(self, progress: Progress) -> None:
         for t in range(progress.start, progress.stop):
-            if not self._step(progress, t):
+            with ctrl_c_waits():
+                finite = self._step(progress, t)
+            if not finite:
                 raise self.divergence(progress, t)
 
     def _all_neurons(self) -> list[Neuron]:

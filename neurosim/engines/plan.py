@@ -10,6 +10,7 @@ from typing import Any
 
 from neurosim import noise
 from neurosim.engines.chip import Chip
+from neurosim.engines.fingerprint import fingerprint
 from neurosim.errors import InputError
 from neurosim.local import (
     ACTIVITY,
@@ -384,6 +385,10 @@ class Plan:
             function = scalar(owner, place)
             if function is not None:
                 yield owner.__name__, function, known
+
+    def version(self) -> str:
+        """Hash all scalar functions and what they use, as they are now."""
+        return fingerprint(function for _, function, _ in self.scalar_functions())
 
     @property
     def traces(self) -> bool:

@@ -7,6 +7,7 @@ function's bytecode, before anything runs.
 
 from __future__ import annotations
 
+import builtins
 import dis
 import itertools
 import math
@@ -14,18 +15,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from numbers import Number
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType
 from typing import Any
 
 from neurosim.errors import InputError
-from neurosim.values import require
+from neurosim.values import shown
 
 # Names of `math` that the compilers for CPUs and for GPUs have.
 MATH = frozenset(
     {"acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh"}
     | {"degrees", "e", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "floor", "gamma", "hypot"}
-    | {"inf", "isfinite", "isinf", "isnan", "ldexp", "lgamma", "log", "log10", "log1p", "log2"}
+    | {"inf", "isfinite", "isinf", "isnan", "lgamma", "log", "log10", "log1p", "log2"}
     | {"nan", "pi", "pow", "radians", "sin", "sinh", "sqrt", "tan", "tanh", "tau", "trunc"}
 )
 # Unsupported features by the names of their instructions, most telling first.
@@ -42,10 +42,13 @@ UNKNOWN = {
     "IMPORT_": "imports a module",
     "UNARY_INVERT": "inverts bits (~)",
 }
+# How instructions say that what they load is about to be called: in their text, or by a neighbour.
+CALLED = re.compile(r"NULL(\|self)? \+ .*|.* \+ NULL(\|self)?")
+LOADS = ("LOAD_GLOBAL", "LOAD_FAST", "LOAD_DEREF")
+SHIFTS = ("<<", ">>", "<<=", ">>=")
 NO_WAY_ON = "RETURN_|RAISE_|RERAISE|JUMP_FORWARD|JUMP_BACKWARD|JUMP_ABSOLUTE|JUMP$"
 VARIABLE = re.compile("(LOAD|STORE)_(?:FAST|DEREF|CLOSURE)(?:_BORROW|_CHECK)?")
 VARIADIC = 0x04 | 0x08  # flags of code with *args, with **kwargs
-TRIED = (-2.0, -0.5, 0.0, 0.5, 2.0)  # numbers of which a function must make a number
 
 
 def refuse_unsupported(function: Callable[..., Any], owner: str) -> None:
@@ -65,30 +68,6 @@ def refuse_unsupported(function: Callable[..., Any], owner: str) -> None:
             f"must return a number on every path, made by arithmetic, comparisons, math, "
             f"conditions, loops and functions that use no more"
         )
-
-
-def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> None:
-    """Refuse a scalar function that does not make a number of some `count` numbers.
-
-    Numbers for which it is not defined (a root of a negative one, say) show nothing.
-
-    Raises
-    ------
-    InputError
-        Naming what it returns instead, or why it cannot be called.
-    """
-    for k in range(len(TRIED) ** 2):
-        numbers = [TRIED[(k + (k // len(TRIED) + 1) * i) % len(TRIED)] for i in range(count)]
-        try:
-            made = function(*numbers)
-        except (ArithmeticError, ValueError):
-            continue
-        except Exception as error:
-            raise InputError(f"{owner}: {title(function)}() cannot be called ({error})") from error
-        allowed = "a number, made of numbers"
-        if isinstance(made, complex):  # a root of a negative number
-            continue
-        require(isinstance(made, Number), owner, f"{title(function)}()", made, allowed)
 
 
 def title(function: Any) -> str:
@@ -120,15 +99,18 @@ def copied(
         Values of names that its module does not define.
     """
     function = uncompiled(function)
-    code, known = function.__code__, {**builtins, **function.__globals__}
-    known |= {name: instead(known[name]) for name in names(code) if name in known}
+    code, known = function.__code__, function.__globals__
+    found = {name: instead(known[name]) for name in names(code) if name in known}
     cells = tuple(CellType(instead(cell.cell_contents)) for cell in function.__closure__ or ())
+    known = {**builtins, **known, **found}
     return FunctionType(code, known, function.__name__, function.__defaults__, cells)
 
 
 def uncompiled(function: Any) -> Any:
     """Give the Python function of which a compiled one was made; any other as it is."""
-    return getattr(function, "py_func", function)
+    # By its very type: an object of another kind can have an attribute of that name.
+    compiled = type(function).__module__.partition(".")[0] in ("numba", "numba_cuda")
+    return getattr(function, "py_func", function) if compiled else function
 
 
 def names(code: CodeType) -> list[str]:
@@ -157,7 +139,10 @@ def _faults(function: Any, callers: tuple[Any, ...]) -> Iterator[tuple[str, str]
         yield name, "has arguments by keyword only, or any number of them"
     yield from ((name, what) for what in _of_code(code))
     yield from ((name, f"uses math.{what}") for what in _of_math(function))
-    for value in outside(function).values():
+    yield from ((name, f"uses {what} without calling it") for what in _uncalled(function))
+    for used, value in outside(function).items():
+        if _large(value):
+            yield name, f"uses {used} = {shown(value)}, beyond 2**53"
         yield from _faults(value, (*callers, function))
 
 
@@ -173,6 +158,73 @@ def _of_math(function: FunctionType) -> Iterator[str]:
             yield from {alone.__name__} - MATH
 
 
+def _uncalled(function: FunctionType) -> Iterator[str]:
+    """List functions that a function uses as values: by one, a compiler may lose its way."""
+    known = vars(builtins) | outside(function)
+    elsewhere = {name for name, value in known.items() if callable(value)}
+    own = elsewhere & set(function.__code__.co_freevars)
+    waiting = [function.__code__]
+    while waiting:
+        code = waiting.pop()
+        waiting += inside(code)
+        steps = [part for step in dis.get_instructions(code) for part in _parts(step, code)]
+        for first, last, name in _loads(steps, elsewhere, own):
+            if not _called(steps, first, last):
+                yield name
+
+
+def _parts(step: dis.Instruction, code: CodeType) -> list[dis.Instruction]:
+    """Take an instruction apart that loads or stores two variables; leave out loads of cells."""
+    found = VARIABLE.findall(step.opname)
+    if not found or "DEREF" in step.opname:
+        return [step]
+    variables = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+    cells = {*code.co_cellvars, *code.co_freevars}  # loaded to be handed to a function inside
+    return [
+        step._replace(opname=f"{does}_FAST", argval=name)
+        for does, name in zip(found, variables, strict=True)
+        if does == "STORE" or name not in cells
+    ]
+
+
+def _loads(
+    steps: list[dis.Instruction], elsewhere: set[str], own: set[str]
+) -> Iterator[tuple[int, int, str]]:
+    """Find the instructions, from first to last, that load a function, and what it is called.
+
+    To `own` are added the variables in which functions are kept that are made here.
+    """
+    for i, step in enumerate(steps):
+        last = i
+        if step.opname == "MAKE_FUNCTION":
+            while steps[last + 1].opname == "SET_FUNCTION_ATTRIBUTE":
+                last += 1
+            after = steps[last + 1]
+            if after.opname.startswith("STORE_") and not after.is_jump_target:
+                own.add(after.argval)
+            else:
+                yield i - 1, last, "a function"
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            if callable(getattr(math, step.argval, None)):
+                yield i - 1, i, f"math.{step.argval}"
+        elif step.opname in LOADS and step.argval in (
+            elsewhere if "GLOBAL" in step.opname else own
+        ):
+            yield i, i, f"{step.argval}()"
+
+
+def _called(steps: list[dis.Instruction], first: int, last: int) -> bool:
+    """Whether what instructions load is called, on every path to them."""
+    marked = any(CALLED.fullmatch(step.argrepr) for step in (steps[first], steps[last]))
+    if marked or steps[last].opname == "LOAD_METHOD":
+        return True
+    # Up to Python 3.12 the mark comes before, then after.
+    before, after = steps[first - 1], steps[last + 1]
+    return (before.opname == "PUSH_NULL" and not steps[first].is_jump_target) or (
+        after.opname == "PUSH_NULL" and not after.is_jump_target
+    )
+
+
 @cache
 def _of_code(code: CodeType) -> tuple[str, ...]:
     """List unsupported features in the code of a function and of those inside it."""
@@ -183,10 +235,19 @@ def _of_code(code: CodeType) -> tuple[str, ...]:
     found += ["uses None"] * _uses_none(steps)
     found += ["uses complex numbers"] * any(type(value) is complex for value in code.co_consts)
     found += ["assigns within an expression (:=)"] * _assigns_within(steps)
+    found += ["shifts bits"] * any(s.opname == "BINARY_OP" and s.argrepr in SHIFTS for s in steps)
+    found += [f"uses {shown(value)}, beyond 2**53" for value in code.co_consts if _large(value)]
     found = found or list(_on_paths(code, steps))
     for inner in inside(code):
         found += _of_code(inner)
     return tuple(found)
+
+
+def _large(value: Any) -> bool:
+    """Whether it is, or holds, an integer that has no float of its own."""
+    if isinstance(value, tuple):
+        return any(map(_large, value))
+    return type(value) is int and abs(value) > 2**53
 
 
 def _uses_none(steps: list[dis.Instruction]) -> bool:

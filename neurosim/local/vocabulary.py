@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurosim.errors import InputError
-from neurosim.local.language import refuse_no_number, refuse_unsupported, title
+from neurosim.local.language import refuse_unsupported, title
 from neurosim.local.reach import refuse_reaching
+from neurosim.local.whole import refuse_no_number
+from neurosim.values import require
 
 # What each argument of a scalar function means, and who has to know it.
 REWARD = {
@@ -122,9 +124,19 @@ def check_scalar(owner: type, place: str, known: Mapping[str, str]) -> None:
 
 
 def scalar(owner: type, name: str) -> Callable[..., Any] | None:
-    """The scalar function `name` of a rule or model; None where there is none.
+    """Find the scalar function `name` of a rule or model; None where there is none.
 
-    Looked up on the class: an option may have the same name (`reward` does).
+    It is looked up on the class. An option, a field of a dataclass, may have the same name
+    (`reward` does).
+
+    Raises
+    ------
+    InputError
+        If there is something else of that name.
     """
     found = getattr(owner, name, None)
-    return found if callable(found) else None
+    if callable(found):
+        return found
+    if hasattr(owner, name) and name not in getattr(owner, "__dataclass_fields__", ()):
+        require(False, owner.__name__, name, found, "a function, or not defined at all")
+    return None

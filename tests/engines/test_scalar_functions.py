@@ -126,6 +126,24 @@ def imports(noise, reward):
     return math.tanh(noise) * reward
 
 
+def of_a_variable(noise, reward):
+    rounded = max
+    return rounded(noise, reward)
+
+
+def of_an_inner_function(noise, reward):
+    def inner(value):
+        return 2 * value
+
+    other = inner
+    return other(noise) * reward
+
+
+def either_of_two(noise, reward):
+    inner = (lambda value: value) if noise > 0 else (lambda value: -value)
+    return inner(noise) * reward
+
+
 def none_through_a_variable(noise, reward):
     signal = None
     if abs(reward) < 100:
@@ -177,6 +195,12 @@ REFUSED = [
     (none_through_a_variable, "uses None"),
     (lambda noise, reward: noise * reward * 1j, "uses complex numbers"),
     (lambda noise, reward: ~(noise > 0) * reward, "inverts bits (~)"),
+    (lambda noise, reward: math.ldexp(noise, 2) * reward, "uses math.ldexp"),
+    (lambda noise, reward: (math.tanh == math.exp) * reward, "uses math.tanh without calling"),
+    (of_a_variable, "uses max() without calling it"),
+    (of_an_inner_function, "uses inner() without calling it"),
+    (either_of_two, "uses a function without calling it"),
+    (lambda noise, reward: (0, abs)[0] * reward * noise, "uses abs() without calling it"),
 ]
 
 
@@ -353,7 +377,7 @@ def test_where_there_is_no_number_every_engine_diverges(engine, function):
 
 def all_of_math(a, b):
     """A scalar function of two numbers between which all of `math` that is offered is used."""
-    given = dict.fromkeys(MATH, f"({a})") | {"acosh": f"({b})", "ldexp": f"({a}, int({b}))"}
+    given = dict.fromkeys(MATH, f"({a})") | {"acosh": f"({b})"}
     given |= dict.fromkeys(("atan2", "copysign", "hypot", "pow"), f"({a}, {b})")
     given |= dict.fromkeys(("e", "inf", "nan", "pi", "tau"), f" - 1.0 == {b}")
     terms = [f"{k} * math.{name}{given[name]}" for k, name in enumerate(sorted(MATH), 1)]

@@ -1,0 +1,94 @@
+"""Whole numbers of scalar functions: floats, on every engine.
+
+Python makes integers without bounds of numbers, compilers make other ones each. So what rounds
+(`int`, `round`, `math.floor`, `math.ceil`, `math.trunc`) gives a float, in Python too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Number
+from types import BuiltinFunctionType, FunctionType, SimpleNamespace
+from typing import Any
+
+from neurosim.errors import InputError
+from neurosim.local.language import copied, title, uncompiled
+from neurosim.values import require
+
+TRIED = (-2.0, -0.5, 0.0, 0.5, 2.0)  # numbers of which a function must make a number
+
+
+class Whole(float):
+    """A float that is whole, and can be a place in a table; sums and products of such are, too."""
+
+    __slots__ = ()
+
+    def __index__(self) -> int:
+        return int(self)
+
+
+def _closed(name: str) -> Callable[..., Any]:
+    operation = getattr(float, name)
+
+    def closed(self: Whole, *others: Any) -> Any:
+        made = operation(self, *others)
+        whole = made is not NotImplemented and all(isinstance(x, Whole | int) for x in others)
+        return Whole(made) if whole else made
+
+    return closed
+
+
+for _name in ("add", "sub", "mul", "floordiv", "mod"):
+    for _operator in (f"__{_name}__", f"__r{_name}__"):
+        setattr(Whole, _operator, _closed(_operator))
+for _name in ("neg", "pos", "abs"):
+    setattr(Whole, f"__{_name}__", _closed(f"__{_name}__"))
+
+
+def _rounding(function: Callable[[Any], Any]) -> Callable[[Any], Whole]:
+    """Make a function of one number that rounds it to a `Whole`."""
+    return lambda x: Whole(function(x))
+
+
+BUILTINS = {"int": _rounding(int), "round": _rounding(round)}
+FUNCTIONS = {function: _rounding(function) for function in (math.floor, math.ceil, math.trunc)}
+MATH = SimpleNamespace(**vars(math) | {f.__name__: made for f, made in FUNCTIONS.items()})
+
+
+def in_floats(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Copy a scalar function, as it and all it uses are now, so that it makes no integers."""
+    return copied(function, _instead, BUILTINS)
+
+
+def _instead(value: Any) -> Any:
+    if value is math:
+        return MATH
+    if isinstance(value, BuiltinFunctionType):
+        return FUNCTIONS.get(value, value)
+    return in_floats(value) if isinstance(uncompiled(value), FunctionType) else value
+
+
+def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> None:
+    """Refuse a scalar function that does not make a number of some `count` numbers.
+
+    Numbers for which it is not defined (a root of a negative one, say) show nothing.
+
+    Raises
+    ------
+    InputError
+        Naming what it returns instead, or why it cannot be called.
+    """
+    tried = in_floats(function)
+    for k in range(len(TRIED) ** 2):
+        numbers = [TRIED[(k + (k // len(TRIED) + 1) * i) % len(TRIED)] for i in range(count)]
+        try:
+            made = tried(*numbers)
+        except (ArithmeticError, ValueError):
+            continue
+        except Exception as error:
+            raise InputError(f"{owner}: {title(function)}() cannot be called ({error})") from error
+        allowed = "a number, made of numbers"
+        if isinstance(made, complex):  # a root of a negative number
+            continue
+        require(isinstance(made, Number), owner, f"{title(function)}()", made, allowed)
