@@ -95,6 +95,7 @@ SCORES = {
     "an array": ({"mse": np.ones(2)}, r"mse = array\(\[1\., 1\.\]\) must be a number"),
     "a tensor": ({"mse": Refuses(())}, r"mse = <.*> must be a number"),
     "no name": ({"mse": 0.5, 3: 0.5}, r"a name = 3 must be text"),
+    "half a sign": ({"mse": 0.5, "\ud800": 0.5}, r"a name = '\\ud800' must be text, without lone"),
 }
 
 
@@ -180,6 +181,7 @@ def rows(**errors):
     return pd.DataFrame.from_dict(errors, orient="index", columns=["train_mse", "test_mse"])
 
 
+HALF = pd.Index(["\ud800"], dtype=object)
 TWICE = pd.concat([rows(guess=(1, 1)), rows(guess=(2, 2))])
 RIDGE = "ridge readout of the untrained network"
 TABLES = {
@@ -195,6 +197,10 @@ TABLES = {
     "the network's": (
         rows(**{"network, after training": (1, 2)}),
         r"baseline = 'network, after training' must be a name that no other row has",
+    ),
+    "half a sign": (
+        rows(guess=(1, 2)).set_axis(HALF),
+        r"baseline = '\\ud800' must be text, without lone",
     ),
     "twice": (TWICE, r"baseline = 'guess' must be a name that no other row has"),
 }

@@ -13,7 +13,7 @@ from neurosim.network import Population, Projection
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
 from neurosim.task import checked, task_name
-from neurosim.values import EPOCHS, is_number, require, require_count
+from neurosim.values import EPOCHS, is_number, require, require_count, require_name
 
 STRENGTHS = 10.0 ** np.arange(-9, 2)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
@@ -98,6 +98,7 @@ def of_task(task: Any) -> pd.DataFrame:
     columns = [name for name in ("train_mse", "test_mse") if name in own]
     names = [str(name) for name in own.index]
     for name, row in zip(names, own[columns].to_dict("records"), strict=True):
+        require_name(owner, "baseline", name)
         allowed = f"a name that no other row has; the others are {', '.join([*ROWS, *names])}"
         require(names.count(name) == 1 and name not in ROWS, owner, "baseline", name, allowed)
         for column, error in row.items():

@@ -16,6 +16,7 @@ from typing import Any
 
 import tomli_w
 
+from neurosim.describe import alike
 from neurosim.engines import AUTO, ENGINES, resolve
 from neurosim.errors import InputError, NeurosimError
 from neurosim.experiments import measures, registry, tables
@@ -154,7 +155,7 @@ class Config:
             lines = [*self._changed_by_toml(), *why.removeprefix(f"{self.where}:\n").splitlines()]
         else:
             lines = list(self._changed_by_reading(again))
-            if not lines and not tables.alike(resolved, again.resolved()):
+            if not lines and not alike(resolved, again.resolved()):
                 differ = self.differences(again).items()
                 lines = [
                     f"{k} = {was!r}: would be read back as {now!r}" for k, (was, now) in differ
@@ -186,7 +187,7 @@ class Config:
             thing = getattr(self, table)
             for name in () if thing is None else tables.settable(thing):
                 value = getattr(thing, name)
-                if value is not None and not tables.alike(tables.plain(value), value):
+                if value is not None and not alike(tables.plain(value), value):
                     yield f"[{table}] {name} = {value!r}: is written as {tables.plain(value)!r}"
 
     @contextmanager
@@ -237,7 +238,7 @@ class Config:
         mine, its = _flat(self.resolved()), _flat(other.resolved())
         keys = [*mine, *(key for key in its if key not in mine)]
         pairs = {key: (mine.get(key), its.get(key)) for key in keys}
-        return {key: pair for key, pair in pairs.items() if not tables.alike(*pair)}
+        return {key: pair for key, pair in pairs.items() if not alike(*pair)}
 
 
 def load(
@@ -328,7 +329,7 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         One line per problem.
     """
     config = _parsed(given, name, where)
-    if tables.alike(given, config.resolved()):  # read back already
+    if alike(given, config.resolved()):  # read back already
         config.__dict__["read_back"] = config
     return config.read_back
 

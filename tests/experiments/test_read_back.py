@@ -154,7 +154,7 @@ class Odd:
         (Odd(), None, "own = <.*Odd object"),
         (3, lambda value: 2 * value, "own = 6: would be read back as 12"),
         (Path("there"), lambda value: value / "x", r"own = PosixPath\('there/x'\): is written as"),
-        (STAMP, lambda value: value.year, "AttributeError: 'int' object has no attribute 'year'"),
+        (STAMP, lambda value: value.year, r"\[task\] Own cannot be made \(AttributeError: 'int'"),
         ("a \ud800", None, "surrogates"),
     ],
 )
@@ -320,3 +320,35 @@ def test_what_was_read_back_is_not_read_again(tiny):
     config = tiny()
     assert config.read_back is config
     assert parse(config.resolved(), "tiny", "again").task == config.task
+
+
+# ------------------------------------------------------------ tasks that change with use
+
+
+@dataclass(frozen=True)
+class Restless(MackeyGlass):
+    changes: str = ""
+    calls: list[int] = field(default_factory=list, init=False, compare=False)
+
+    def _next(self, call, pair):
+        self.calls.append(1)
+        return tuple(a + np.float32(len(self.calls) * (self.changes == call)) for a in pair)
+
+    def train(self, epoch=0):
+        return self._next(f"train({epoch})", super().train(epoch))
+
+    def test(self):
+        return self._next("test()", super().test())
+
+
+@pytest.mark.parametrize("call", ["train(0)", "train(1)", "test()"])
+def test_a_task_that_gives_other_data_when_it_is_asked_again_is_not_trained_on(
+    tiny_file, tmp_path, call
+):
+    given = [f"task.name={HERE}:Restless", "baselines.enabled=false", "training.epochs=2"]
+    config = load(tiny_file, [*given, f"task.changes={call}"])
+    with pytest.raises(ns.InputError, match=r"gives other data when it is called again") as refused:
+        Experiment(config, tmp_path / "run").run(progress=False)
+    assert call in str(refused.value)
+    assert not (tmp_path / "run").exists()
+    Experiment(load(tiny_file, given), tmp_path / "run").run(progress=False)
