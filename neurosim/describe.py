@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -171,6 +172,9 @@ def alike(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray):
         same = one.dtype == other.dtype and one.shape == other.shape
         return same and alike(one.tolist(), other.tolist())
+    if isinstance(one, datetime) and isinstance(other, datetime):
+        # Of one moment, and of one zone: the rules of daylight saving are more than an offset.
+        return one == other and one.isoformat() == other.isoformat() and one.tzinfo == other.tzinfo
     try:
         return bool(one == other)
     except Exception:  # values without a comparison are not known to be the same

@@ -52,6 +52,16 @@ def simulator():
     return ns.Simulator(ns.rnn(1, 5, 1, seed=1), ns.ANP(1e-3), batch=2, engine="objects", seed=1)
 
 
+class Masked:
+    """As a variable of netCDF, which turns into an array with a mask."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return masked(self.array)
+
+
 def masked(array):
     return np.ma.masked_array(array, mask=np.arange(array.size).reshape(array.shape) == 3)
 
@@ -77,6 +87,7 @@ PAIRS = {
     ),
     "masked": ((masked(INPUTS), TARGETS), r"inputs must be numbers .* none masked"),
     "masked targets": ((INPUTS, list(masked(TARGETS))), r"targets must be .* none masked"),
+    "masked by itself": ((Masked(INPUTS), TARGETS), r"inputs must be numbers .* none masked"),
     "text": (
         (INPUTS, TARGETS.astype(str)),
         r"targets must be numbers of shape \(8, 2, 1\), not <U",

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurosim.files import whole
+from neurosim.screen import spelt
 from neurosim.task import task_name
 from neurosim.training import History
 
@@ -95,12 +96,11 @@ def finite(errors: pd.Series) -> pd.Series:
 def as_it_is(words: object) -> str:
     """Have a name drawn as it is: a dollar begins no formula, and `_` does not hide it.
 
-    Of a long name the beginning is drawn, and signs that are no letters are spelt.
+    Of a long name the beginning is drawn.
     """
-    text = str(words)
+    text = spelt(" ".join(str(words).split()))
     text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    spelt = (x if x.isprintable() else x.encode("unicode_escape").decode() for x in text)
-    text = "".join(spelt).replace("$", r"\$")
+    text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

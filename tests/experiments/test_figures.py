@@ -104,7 +104,7 @@ def test_names_in_any_letters_and_of_any_length_are_drawn(tmp_path, recwarn):
     assert figures.as_it_is(names[0]) == names[0]
     assert figures.as_it_is(names[1]) == "x" * 79 + "…"
     assert figures.as_it_is("\ud800") == r"\ud800"
-    assert figures.as_it_is(names[2]) == r"a\x00\x1b[31m\nb"
+    assert figures.as_it_is(names[2]) == r"a\x00\x1b[31m b"
 
 
 def test_a_task_need_not_name_its_targets():

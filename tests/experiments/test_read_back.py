@@ -6,10 +6,11 @@ import enum
 import tomllib
 from collections import OrderedDict
 from dataclasses import dataclass, field, make_dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,7 @@ def with_own(tiny_file):
     return make
 
 
+AHEAD = datetime(2020, 7, 1, tzinfo=timezone(timedelta(hours=2)))
 STAMP = datetime(2020, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
 
@@ -85,6 +87,7 @@ STAMP = datetime(2020, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
         (STAMP, None, STAMP),
         (datetime(2020, 1, 2), None, datetime(2020, 1, 2)),
         (time(3, 4), None, time(3, 4)),
+        (AHEAD, None, AHEAD),
         ([date(2020, 1, 2), [1, 2.0]], None, [date(2020, 1, 2), [1, 2.0]]),
         ({"b": {"c": [1]}, "a": "x"}, None, {"b": {"c": [1]}, "a": "x"}),
         (np.float32(0.1), None, float(np.float32(0.1))),
@@ -151,6 +154,7 @@ class Odd:
         (np.arange(2, dtype=np.int8), np.asarray, r"own = array\(\[0, 1\], dtype=int8\)"),
         (np.datetime64("2020-01-02T03:04:05.123456789"), None, "would be read back as '2020"),
         (pd.Timestamp("2020-01-02"), None, "own = Timestamp"),
+        (datetime(2020, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")), None, "own = datetime"),
         (Odd(), None, "own = <.*Odd object"),
         (3, lambda value: 2 * value, "own = 6: would be read back as 12"),
         (Path("there"), lambda value: value / "x", r"own = PosixPath\('there/x'\): is written as"),
