@@ -28,7 +28,7 @@ from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
 from neurosim.task import checked
-from neurosim.values import is_one_of, nearest, shown
+from neurosim.values import is_count, is_number, is_one_of, nearest, require, shown
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
@@ -72,12 +72,18 @@ class Config:
 
     def wiring(self) -> Network:
         """Describe the network."""
+        sizes = []
+        for name in ("n_inputs", "n_targets"):
+            size = getattr(self.task, name, None)
+            fine = is_count(size) and size >= 1
+            require(fine, f"task {self.names['task']!r}", name, size, "a whole number >= 1")
+            sizes.append(size)
         model = registry.plugin(self.network.neuron, registry.NEURONS, "neuron")
-        table = {} if self.network.tau == 1 else {"tau": self.network.tau}
+        table = {} if self.network.tau == _tau(model) else {"tau": self.network.tau}
         return rnn(
-            self.task.n_inputs,
+            sizes[0],
             self.network.hidden,
-            self.task.n_targets,
+            sizes[1],
             decorrelate=bool(self.network.decorrelate),
             neuron=tables.build(model, table, "network", {}),
             gain=self.network.gain,
@@ -370,6 +376,8 @@ def _parsed(given: Mapping[str, Any], name: str, where: str) -> Config:
     fill: dict[str, Any] = {}
     if network.seed is None:
         fill["seed"] = training.seed
+    if network.tau is None:
+        fill["tau"] = _tau(registry.plugin(network.neuron, registry.NEURONS, "neuron"))
     if network.decorrelate is None:
         fill["decorrelate"] = decorrelation is not None
     return Config(
@@ -462,6 +470,13 @@ def _engine(name: str) -> None:
         raise InputError(f"[training] engine = {name!r} does not exist; {nearest(name, known)}")
 
 
+def _tau(model: type) -> float:
+    """Time constant that neurons of a model have if none is given."""
+    known = tables.settable(model) if is_dataclass(model) else {}
+    tau = known["tau"].default if "tau" in known else getattr(model, "tau", 1.0)
+    return float(tau) if is_number(tau) else 1.0
+
+
 def _neuron(network: NetworkTable | None) -> None:
     if network is not None:
         registry.plugin(network.neuron, registry.NEURONS, "[network] neuron")
@@ -514,8 +529,8 @@ def _no_table(key: str) -> str:
 
 def hashed(resolved: Mapping[str, Any]) -> str:
     """Hash of a config's tables."""
-    # Dates are all that JSON does not know of what TOML does.
-    text = json.dumps(resolved, sort_keys=True, default=str)
+    # Dates are all that JSON does not know of what TOML does; one is not the text that looks like it.
+    text = json.dumps(resolved, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -135,6 +135,7 @@ class Experiment:
             # Without the engine, or without data, no folder is made.
             find(self.config.training.engine, self.config.rule)
             data = steady_digest(self.config)
+            self.config.wiring()
             with self.config.asking():
                 enabled = self.config.baselines.enabled
                 own = baselines.of_task(self.config.shown) if enabled else None

@@ -356,3 +356,54 @@ def test_a_task_that_gives_other_data_when_it_is_asked_again_is_not_trained_on(
     assert call in str(refused.value)
     assert not (tmp_path / "run").exists()
     Experiment(load(tiny_file, given), tmp_path / "run").run(progress=False)
+
+
+class Sizeless:
+    """A task with everything but its sizes."""
+
+    def train(self, epoch=0):
+        return np.ones((4, 2, 1)), np.ones((4, 2, 1))
+
+    test = train
+
+    def score(self, outputs, targets):
+        return {"mse": 1.0}
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.5])
+def test_a_task_without_sizes_is_refused_in_words(tiny_file, tmp_path, held_out):
+    globals()["Own"] = dataclass(frozen=True)(type("Own", (Sizeless,), {"__module__": HERE}))
+    given = tomllib.loads(tiny_file.read_text()) | {"task": {"name": f"{HERE}:Own"}}
+    given["training"] |= {"batch": 2, "held_out": held_out}
+    config = parse(given, "tiny", "tiny.toml")
+    with pytest.raises(ns.InputError, match=r"Own': n_inputs = None must be a whole number >= 1"):
+        Experiment(config, tmp_path / "run").run(progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+# --------------------------------------------------------------- what a config leaves out
+
+
+@dataclass(frozen=True)
+class Slow(ns.Tanh):
+    tau: float = 5.0
+
+
+@pytest.mark.parametrize(("given", "tau"), [([], 5.0), (["network.tau=1"], 1.0)])
+def test_a_time_constant_is_the_models_own_or_the_one_given(tiny, given, tau):
+    config = tiny(f"network.neuron={HERE}:Slow", *given)
+    assert config.resolved()["network"]["tau"] == tau
+    assert config.wiring().population("hidden").neuron == Slow(tau)
+    assert tiny().resolved()["network"]["tau"] == 1.0
+
+
+def test_a_date_is_not_the_text_that_looks_like_it(named_file, tmp_path):
+    globals()["Own"] = task_of(None)
+    given = tomllib.loads(named_file.read_text())
+    given["task"]["name"] = f"{HERE}:Own"
+    alike = [date(2020, 1, 2), "2020-01-02", 1, True, "true"]
+    axes = Axes((Axis(tuple({"task.own": value} for value in alike)),))
+    many = runs(given, "tiny", "tiny.toml", axes)
+    assert len({run.name for run in many}) == len({run.config.digest for run in many}) == 5
+    with pytest.raises(ns.InputError, match="is there twice"):
+        Axis(({"task.own": 1}, {"task.own": 1.0}))
