@@ -209,6 +209,24 @@ TABLES = {
         rows(**{"network, after training": (1, 2)}),
         r"baseline = 'network, after training' must be a name that no other row has",
     ),
+    "a column of words": (
+        rows(a=(1, 2)).assign(words="b"),
+        r"words of 'a' = 'b' must be a number, or missing",
+    ),
+    "a column of flags": (rows(a=(1, 2)).assign(ok=True), r"ok of 'a' = True must be a number"),
+    "a note that is none": (rows(a=(1, 2)).assign(note=3), r"note of 'a' = 3 must be text"),
+    "a column without a name": (
+        rows(a=(1, 2)).assign(x=1).rename(columns={"x": 0}),
+        "a column = 0",
+    ),
+    "a column twice": (
+        pd.concat([rows(a=(1, 2)), rows(a=(1, 2))], axis=1),
+        r"columns = \['train_mse', .*\] must be different from each other",
+    ),
+    "columns in two levels": (
+        pd.concat({"b": rows(a=(1, 2))}, axis=1),
+        r"columns = \[\('b', 'train_mse'\)",
+    ),
     "half a sign": (
         rows(guess=(1, 2)).set_axis(HALF),
         r"baseline = '\\ud800' must be text, without lone",
@@ -221,6 +239,18 @@ TABLES = {
 def test_own_baselines_that_cannot_be_compared_with_are_refused(own, said):
     with pytest.raises(ns.InputError, match=rf"Own\.baselines\(\): {said}"):
         ns.baselines(Own(own=own), simulator(), epochs=1)
+
+
+def test_own_baselines_may_have_notes_and_scores_that_are_missing():
+    own = rows(a=(1, 2), b=(3, 1e-60)).astype("Float64").assign(note=["x", None])
+    own["test_hits"] = pd.array([None, 5], dtype="Int64")
+    own.index = pd.CategoricalIndex(own.index)
+    table = ns.baselines(Own(own=own), simulator(), epochs=1)
+    assert table["test_mse"].tolist()[:2] == [2, 1e-60]
+    assert table["test_hits"].tolist()[1] == 5
+    assert table["test_hits"].isna().tolist()[0]
+    assert table["note"].tolist()[0] == "x"
+    assert table["note"].isna().tolist()[1]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])

@@ -529,7 +529,7 @@ def _no_table(key: str) -> str:
 
 def hashed(resolved: Mapping[str, Any]) -> str:
     """Hash of a config's tables."""
-    # Dates are all that JSON does not know of what TOML does; one is not the text that looks like it.
+    # Dates are all that JSON does not know of what TOML does; none is the text that looks like it.
     text = json.dumps(resolved, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
