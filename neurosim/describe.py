@@ -146,7 +146,7 @@ def kept_network(given: Network) -> Network:
 def _state(value: Any) -> dict[str, Any]:
     """All that tells a thing from another one of its class."""
     compared = {f.name: f.compare or f.init for f in fields(value)} if is_dataclass(value) else {}
-    kept = object.__getstate__(value)  # type: ignore[attr-defined]
+    kept = object.__getstate__(value)
     own = kept if isinstance(kept, tuple) else (kept,)  # and what lies in __slots__
     names = [*compared, *_arguments(value), *(name for part in own if part for name in part)]
     cached = [n for n in names if isinstance(getattr(type(value), n, None), cached_property)]

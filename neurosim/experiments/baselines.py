@@ -94,7 +94,7 @@ def of_task(task: Any) -> pd.DataFrame:
     if not hasattr(task, "baselines"):
         return pd.DataFrame()
     owner, own = f"{task_name(task)}.baselines()", task.baselines()
-    columns = list(own.columns) if isinstance(own, pd.DataFrame) else type(own)
+    columns: Any = list(own.columns) if isinstance(own, pd.DataFrame) else type(own)
     fine = isinstance(columns, list) and "test_mse" in columns
     allowed = "those of a pandas.DataFrame, test_mse among them"
     require(fine, owner, "columns", columns, allowed)

@@ -74,7 +74,7 @@ class Config:
         """Describe the network."""
         sizes = []
         for name in ("n_inputs", "n_targets"):
-            size = getattr(self.task, name, None)
+            size: Any = getattr(self.task, name, None)
             fine = is_count(size) and size >= 1
             require(fine, f"task {self.names['task']!r}", name, size, "a whole number >= 1")
             sizes.append(size)

@@ -236,9 +236,14 @@ def _read_csv(path: Path, **options: object) -> pd.DataFrame:
 
 
 def _recognise(path: Path) -> Layout:
-    header = set(_read_csv(path, nrows=0).columns)
+    # As a row: of two columns of a name, pandas would call the second one otherwise.
+    first = _read_csv(path, nrows=1, header=None).to_numpy().ravel().tolist()
+    header = set(first)
     for layout in LAYOUTS:
         if header.issuperset(layout.header):
+            twice = [column for column in layout.header if first.count(column) > 1]
+            if twice:
+                raise TaskError(f"Weather: {path} has more than one column {', '.join(twice)}")
             return layout
     expected = "\n".join(f"  {layout.name}: {', '.join(layout.header)}" for layout in LAYOUTS)
     near = max(LAYOUTS, key=lambda layout: len(header.intersection(layout.header)))

@@ -110,6 +110,13 @@ def test_a_time_that_is_none_is_refused(write_wth, date):
         read([write_wth(frame)], None)
 
 
+def test_two_columns_of_a_name_are_refused(write_wth):
+    frame = wth_frame(hours=30)
+    path = write_wth(frame.assign(more=1).rename(columns={"more": "WindSpeed"}))
+    with refuses(f"Weather: {path} has more than one column WindSpeed"):
+        read([path], None)
+
+
 @pytest.mark.parametrize("year", [1200, 2999, 9999])
 def test_a_time_centuries_away_is_refused_before_room_is_made(write_wth, year, monkeypatch):
     frame = wth_frame(hours=30)
