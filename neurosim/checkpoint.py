@@ -50,6 +50,7 @@ def write(
     path = place(path, "checkpoint")
     try:
         told = np.array(text({"version": VERSION, **description}))
+        _refuse_keys(description)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: only what JSON can hold can be saved ({error})") from error
     with whole(path) as temporary, open(temporary, "wb") as file:
@@ -59,6 +60,18 @@ def write(
 def text(description: Any) -> str:
     """Write a description as it stands in a file: JSON, NumPy's numbers as Python's."""
     return json.dumps(description, default=_plain)
+
+
+def _refuse_keys(description: Any) -> None:
+    """Refuse a key that is no text: JSON has none, and would give text back."""
+    level = [description]
+    while level:
+        for table in level:
+            for key in table if isinstance(table, dict) else ():
+                if not isinstance(key, str):
+                    raise TypeError(f"the key {key!r} of a table must be text")
+        inner = (t.values() if isinstance(t, dict) else t for t in level)
+        level = [v for values in inner for v in values if isinstance(v, dict | list | tuple)]
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

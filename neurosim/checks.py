@@ -238,15 +238,16 @@ def _finite(
     names = ("T", "series", "features")
     wanted = str(tuple(names[i] if n is None else n for i, n in enumerate(shape))).replace("'", "")
     allowed = f"numbers of shape {wanted}"
-    if is_masked(values):
+    try:
+        given = np.asanyarray(values)  # a mask of what an object makes of itself is kept
+    except Exception as error:  # an object's own conversion to an array can raise anything
+        raise InputError(f"{owner}: {name} must be {allowed} ({error})") from error
+    if is_masked(values) or is_masked(given):
         raise InputError(
             f"{owner}: {name} must be {allowed}, and none masked: what stands behind a mask is no "
             f"number (fill them, or leave them out)"
         )
-    try:
-        raw = np.asarray(values)
-    except Exception as error:  # an object's own conversion to an array can raise anything
-        raise InputError(f"{owner}: {name} must be {allowed} ({error})") from error
+    raw = np.asarray(given)
     require_memory(owner, f"{name} of shape {raw.shape}", 4 * raw.size)
     if raw.dtype.kind not in "fiub":
         raise InputError(f"{owner}: {name} must be {allowed}, not {raw.dtype}")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from neurosim import neurons, rules
 from neurosim.bptt import BPTT
 from neurosim.checkpoint import text
 from neurosim.errors import CheckpointError, InputError
-from neurosim.frozen import frozen
+from neurosim.frozen import Frozen, frozen
 from neurosim.network import Network, Population, Projection
 from neurosim.substrate import Substrate
 
@@ -21,6 +24,7 @@ BUILT_IN: dict[str, type] = {
     name: getattr(module, name) for module in (neurons, rules) for name in module.__all__
 } | {"BPTT": BPTT, "Substrate": Substrate}
 HERE = "neurosim"
+SIMPLE = (str, int, float, bool)
 
 
 def thing(value: Any) -> dict[str, Any] | None:
@@ -105,7 +109,7 @@ def kept(what: str, value: Any) -> Any:
     try:
         made = to_thing(json.loads(text(thing(value))), [cls])
         then, now = _state(value), _state(made)
-        differ = [n for n in then | now if not _same(then.get(n, MISSING), now.get(n, MISSING))]
+        differ = [n for n in then | now if not alike(then.get(n, MISSING), now.get(n, MISSING))]
         if not differ:
             return value if cls in BUILT_IN.values() else made
         why = f"{differ[0]} is {now.get(differ[0], 'missing')!r} when it is read back"
@@ -142,7 +146,9 @@ def kept_network(given: Network) -> Network:
 def _state(value: Any) -> dict[str, Any]:
     """All that tells a thing from another one of its class."""
     compared = {f.name: f.compare or f.init for f in fields(value)} if is_dataclass(value) else {}
-    names = [*compared, *_arguments(value), *getattr(value, "__dict__", ())]
+    kept = object.__getstate__(value)
+    own = kept if isinstance(kept, tuple) else (kept,)  # and what lies in __slots__
+    names = [*compared, *_arguments(value), *(name for part in own if part for name in part)]
     cached = [n for n in names if isinstance(getattr(type(value), n, None), cached_property)]
     return {
         name: frozen(getattr(value, name))
@@ -151,12 +157,40 @@ def _state(value: Any) -> dict[str, Any]:
     }
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, or both not a number; values without a comparison are not."""
-    try:
-        return bool(one == other or (one != one and other != other))
-    except Exception:  # the truth of an array is ambiguous, for example
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are of the same type and equal; NumPy's numbers are as Python's."""
+    one, other = python(one), python(other)
+    if type(one) in SIMPLE and type(other) in SIMPLE:
+        same = one == other or (one != one and other != other)
+        return same and type(one) is type(other)
+    if type(one) is not type(other):
         return False
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, np.ndarray):
+        same = one.dtype == other.dtype and one.shape == other.shape
+        return same and alike(one.tolist(), other.tolist())
+    if isinstance(one, datetime) and isinstance(other, datetime):
+        # Of one moment, and of one zone: the rules of daylight saving are more than an offset.
+        return one == other and one.isoformat() == other.isoformat() and one.tzinfo == other.tzinfo
+    try:
+        return bool(one == other)
+    except Exception:  # values without a comparison are not known to be the same
+        return False
+
+
+def python(value: Any) -> Any:
+    """Make a value of NumPy's Python's own, unless it is a time of a unit that Python has not."""
+    if type(value) in SIMPLE:
+        return value
+    if isinstance(value, Frozen):
+        return dict(value)
+    if not isinstance(value, np.generic):
+        return value
+    found = value.item()
+    return value if isinstance(value, np.datetime64) and isinstance(found, int) else found
 
 
 # ------------------------------------------------------------------------------ networks

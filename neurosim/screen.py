@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 WIDE = 160  # columns, where nothing has to fit into a window
 USUAL = 80  # columns of a window of unknown width
@@ -24,9 +26,14 @@ def console(stderr: bool = False) -> Console:
     Not the environment's word for it: notebooks tell all programs that they print in colour, and
     a live bar would leave every one of its frames in the file.
 
-    Names and values are printed as they are: brackets and colons in them are no markup.
+    Names and values are printed as they are: brackets and colons in them are no markup, and what
+    would steer the terminal is `spelt`.
     """
-    from rich.console import Console
+    from rich import console
+
+    class Console(console.Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(spelt(text), **options)
 
     plain: Any = {"markup": False, "emoji": False}
     if _is_terminal(sys.stderr if stderr else sys.stdout):
@@ -34,6 +41,14 @@ def console(stderr: bool = False) -> Console:
         shown.width = shown.width or USUAL  # $COLUMNS may be 0, and tables would vanish
         return shown
     return Console(stderr=stderr, force_terminal=False, width=WIDE, **plain)
+
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def spelt(text: Any) -> str:
+    """Spell what is no sign to be read: it would steer a terminal, or turn the rest of a line."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurosim.checks import numbers
 from neurosim.errors import InputError
-from neurosim.values import is_count, require
+from neurosim.values import is_count, require, require_name
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
@@ -95,7 +95,7 @@ class CheckedTask:
         require(fine, owner, "what it returns", found, "numbers by name, 'mse' among them")
         scores = {}
         for key, value in found.items():
-            require(isinstance(key, str), owner, "a name", key, "text")
+            require_name(owner, "a name", key)
             require(_is_scalar(value), owner, key, value, "a number")
             scores[key] = float(value)
         mse = scores["mse"]

@@ -26,6 +26,7 @@ from neurosim.values import (
     require_count,
     require_flag,
     require_function,
+    require_name,
     require_path,
     shown,
 )
@@ -282,7 +283,7 @@ def numbers(owner: str, field: str, given: Any) -> dict[str, float]:
     require(isinstance(given, Mapping), owner, field, given, "a mapping of numbers by name")
     found = {}
     for name, value in given.items():
-        require(isinstance(name, str), owner, f"a name in {field}", name, "text")
+        require_name(owner, f"a name in {field}", name)
         try:
             found[name] = math.nan if isinstance(value, str | bytes) else float(value)
             fine = not isinstance(value, str | bytes)

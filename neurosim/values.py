@@ -106,6 +106,16 @@ def require_number(
     require(False, owner, field, value, f"None or {allowed}" if optional else allowed)
 
 
+def require_name(owner: str, field: str, value: Any) -> None:
+    """Refuse what is no text, or no text that a file can hold: half a character (a surrogate)."""
+    fine = isinstance(value, str)
+    try:
+        value.encode() if fine else None
+    except UnicodeEncodeError:
+        fine = False
+    require(fine, owner, field, value, "text, without lone surrogates")
+
+
 def require_count(
     owner: str,
     field: str,

@@ -52,6 +52,16 @@ def simulator():
     return ns.Simulator(ns.rnn(1, 5, 1, seed=1), ns.ANP(1e-3), batch=2, engine="objects", seed=1)
 
 
+class Masked:
+    """As a variable of netCDF, which turns into an array with a mask."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return masked(self.array)
+
+
 def masked(array):
     return np.ma.masked_array(array, mask=np.arange(array.size).reshape(array.shape) == 3)
 
@@ -77,6 +87,7 @@ PAIRS = {
     ),
     "masked": ((masked(INPUTS), TARGETS), r"inputs must be numbers .* none masked"),
     "masked targets": ((INPUTS, list(masked(TARGETS))), r"targets must be .* none masked"),
+    "masked by itself": ((Masked(INPUTS), TARGETS), r"inputs must be numbers .* none masked"),
     "text": (
         (INPUTS, TARGETS.astype(str)),
         r"targets must be numbers of shape \(8, 2, 1\), not <U",
@@ -95,6 +106,7 @@ SCORES = {
     "an array": ({"mse": np.ones(2)}, r"mse = array\(\[1\., 1\.\]\) must be a number"),
     "a tensor": ({"mse": Refuses(())}, r"mse = <.*> must be a number"),
     "no name": ({"mse": 0.5, 3: 0.5}, r"a name = 3 must be text"),
+    "half a sign": ({"mse": 0.5, "\ud800": 0.5}, r"a name = '\\ud800' must be text, without lone"),
 }
 
 
@@ -180,6 +192,7 @@ def rows(**errors):
     return pd.DataFrame.from_dict(errors, orient="index", columns=["train_mse", "test_mse"])
 
 
+HALF = pd.Index(["\ud800"], dtype=object)
 TWICE = pd.concat([rows(guess=(1, 1)), rows(guess=(2, 2))])
 RIDGE = "ridge readout of the untrained network"
 TABLES = {
@@ -196,6 +209,28 @@ TABLES = {
         rows(**{"network, after training": (1, 2)}),
         r"baseline = 'network, after training' must be a name that no other row has",
     ),
+    "a column of words": (
+        rows(a=(1, 2)).assign(words="b"),
+        r"words of 'a' = 'b' must be a number, or missing",
+    ),
+    "a column of flags": (rows(a=(1, 2)).assign(ok=True), r"ok of 'a' = True must be a number"),
+    "a note that is none": (rows(a=(1, 2)).assign(note=3), r"note of 'a' = 3 must be text"),
+    "a column without a name": (
+        rows(a=(1, 2)).assign(x=1).rename(columns={"x": 0}),
+        "a column = 0",
+    ),
+    "a column twice": (
+        pd.concat([rows(a=(1, 2)), rows(a=(1, 2))], axis=1),
+        r"columns = \['train_mse', .*\] must be different from each other",
+    ),
+    "columns in two levels": (
+        pd.concat({"b": rows(a=(1, 2))}, axis=1),
+        r"columns = \[\('b', 'train_mse'\)",
+    ),
+    "half a sign": (
+        rows(guess=(1, 2)).set_axis(HALF),
+        r"baseline = '\\ud800' must be text, without lone",
+    ),
     "twice": (TWICE, r"baseline = 'guess' must be a name that no other row has"),
 }
 
@@ -204,6 +239,18 @@ TABLES = {
 def test_own_baselines_that_cannot_be_compared_with_are_refused(own, said):
     with pytest.raises(ns.InputError, match=rf"Own\.baselines\(\): {said}"):
         ns.baselines(Own(own=own), simulator(), epochs=1)
+
+
+def test_own_baselines_may_have_notes_and_scores_that_are_missing():
+    own = rows(a=(1, 2), b=(3, 1e-60)).astype("Float64").assign(note=["x", None])
+    own["test_hits"] = pd.array([None, 5], dtype="Int64")
+    own.index = pd.CategoricalIndex(own.index)
+    table = ns.baselines(Own(own=own), simulator(), epochs=1)
+    assert table["test_mse"].tolist()[:2] == [2, 1e-60]
+    assert table["test_hits"].tolist()[1] == 5
+    assert table["test_hits"].isna().tolist()[0]
+    assert table["note"].tolist()[0] == "x"
+    assert table["note"].isna().tolist()[1]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])

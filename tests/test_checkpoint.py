@@ -377,3 +377,13 @@ def test_a_name_that_no_file_could_hold(name):
     ):
         with pytest.raises(ns.InputError, match="without NUL"):
             make()
+
+
+@pytest.mark.parametrize("key", [1, None, True, 0.5])
+def test_a_key_that_would_be_read_back_as_text_is_refused(tmp_path, key):
+    sim = ns.Simulator(ns.rnn(1, 3, 1), engine="objects")
+    path = tmp_path / "c.npz"
+    for extra in ({key: 1}, {"a": [{"b": {key: 1}}]}, {"a": ({key: 1},)}):
+        with pytest.raises(ns.InputError, match=f"the key {key!r} of a table must be text"):
+            sim.save(path, extra)
+    assert not path.exists()

@@ -178,6 +178,7 @@ def learned(sim):
         WithoutArguments,
         lambda: Mutable({"A": 0.01}, window=4, words=["a", {"b": [1, np.True_]}]),
         lambda: Mutable(0.01, words=float("nan")),
+        lambda: Mutable(0.01, words=[{"a": float("nan")}, -0.0]),
     ],
 )
 def test_a_rule_of_ones_own_is_saved_and_loaded(tmp_path, make):
@@ -239,6 +240,23 @@ class Holds(Functions):
         self.learning_rate, self.noise_std, self.held = learning_rate, 1e-3, held
 
 
+class Slotted(Functions):
+    __slots__ = ("__hidden", "learning_rate", "noise_std")
+
+    def __init__(self, learning_rate):
+        self.learning_rate, self.noise_std, self.__hidden = learning_rate, 1e-3, 1
+
+    def counted(self):
+        self.__hidden += 1
+        return self
+
+
+class Floats(Functions):
+    def __init__(self, learning_rate, flag=True):
+        self.learning_rate, self.noise_std, self.flag = learning_rate, 1e-3, flag
+        self.flag = 1 if isinstance(flag, bool) else bool(flag)
+
+
 @dataclass(frozen=True)
 class Adds(ns.NP):
     def __post_init__(self):
@@ -263,6 +281,8 @@ def with_window(rule):
         (lambda: Holds(0.1, {1: 2}), r"held is \{'1': 2\} when it is read back"),
         (lambda: Holds(0.1, ns.Tanh()), "cannot be stored"),
         (lambda: with_window(Keeps(0.1)), "window is 'missing' when it is read back"),
+        (lambda: Slotted(0.1).counted(), "_Slotted__hidden is 1 when it is read back"),
+        (lambda: Floats(0.1), "flag is True when it is read back"),
         (lambda: Adds(0.1), r"noise_std is 2\.001 when"),
     ],
 )

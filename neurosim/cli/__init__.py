@@ -38,5 +38,6 @@ def main() -> None:
         mistake = isinstance(error, NeurosimError) or error.errno in SURROUNDINGS
         if debug or not mistake:
             raise
-        print("\n".join([f"neurosim: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+        said = "\n".join([f"neurosim: {error}", *getattr(error, "__notes__", [])])
+        print(screen.spelt(said), file=sys.stderr)
         sys.exit(2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neurosim import screen
 from neurosim.cli.app import Config, Set, app, print_table, quoted, say_config, say_engine
 from neurosim.errors import DeviceError, DivergenceError
 
@@ -98,7 +99,7 @@ def _report(result: Result) -> None:
         style = "bold" if str(who).startswith("network, after") else None
         table.add_row(str(who), *(summary.number(row[name]) for name in columns), style=style)
     print_table(table)
-    print(f"\n{summary.verdict(result)}")
+    print(screen.spelt(f"\n{summary.verdict(result)}"))
     print(f"{result.seconds_per_step * 1e3:.3g} ms a step while learning")
     print(f"figures: {result.folder / 'figures'}\nrun:     {result.folder}")
     print(f"a page:  neurosim report {quoted(result.folder)}")

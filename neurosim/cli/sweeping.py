@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neurosim import screen
 from neurosim.cli.app import Config, Set, app, print_table, quoted, say_config, say_engine
 from neurosim.errors import InputError
 
@@ -226,7 +227,7 @@ def _summary(frame: pd.DataFrame, by: Any, metric: str, most: int | None) -> pd.
         print(f"... and {len(found) - most} more")
     if metric == "test_mse":
         for name, error in comparing.baselines(frame).items():
-            print(f"baseline: {name} {error:.4g}")
+            print(screen.spelt(f"baseline: {name} {error:.4g}"))
     return found
 
 
@@ -249,7 +250,8 @@ def say_failures(outcomes: Sequence[Outcome]) -> None:
     """Say of the first runs that came to no result why."""
     lost = [outcome for outcome in outcomes if outcome.status != "finished"]
     for outcome in lost[:SHOWN]:
-        print(f"{outcome.status}: {outcome.run.words}: {outcome.reason}", file=sys.stderr)
+        said = f"{outcome.status}: {outcome.run.words}: {outcome.reason}"
+        print(screen.spelt(said), file=sys.stderr)
     if len(lost) > SHOWN:
         print(f"... and {len(lost) - SHOWN} more; all are in the table", file=sys.stderr)
 
@@ -258,7 +260,8 @@ def _reasons(frame: pd.DataFrame) -> None:
     """Say of runs what is wrong with them, as their folders have it."""
     wrong = frame[frame["reason"].fillna("") != ""]
     for row in wrong.head(SHOWN).to_dict("records"):
-        print(f"{row['status']}: {row['run']}: {row['reason']}", file=sys.stderr)
+        said = f"{row['status']}: {row['run']}: {row['reason']}"
+        print(screen.spelt(said), file=sys.stderr)
     if len(wrong) > SHOWN:
         print(f"... and {len(wrong) - SHOWN} more; all are in the table", file=sys.stderr)
 

@@ -7,7 +7,6 @@ with what it holds itself, what arrived in events, and one broadcast scalar.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -90,8 +89,9 @@ class ObjectsEngine(Engine):
 
     def __del__(self) -> None:
         """Free neurons and synapses, which hold each other, without waiting for the collector."""
-        for neuron in itertools.chain.from_iterable(vars(self).get("_neurons", {}).values()):
-            vars(neuron).clear()
+        for neurons in vars(self).get("_neurons", {}).values():
+            for neuron in neurons:  # by builtins alone: as Python ends, modules are gone
+                vars(neuron).clear()
 
     def _refuse_large(self, weights: Weights) -> None:
         synapses = sum(w.size for w in weights.values())

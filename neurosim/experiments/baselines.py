@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import numbers
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +16,7 @@ from neurosim.network import Population, Projection
 from neurosim.record import Probe
 from neurosim.simulator import Simulator
 from neurosim.task import checked, task_name
-from neurosim.values import EPOCHS, is_number, require, require_count
+from neurosim.values import EPOCHS, require, require_count, require_name
 
 STRENGTHS = 10.0 ** np.arange(-9, 2)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
@@ -91,19 +94,44 @@ def of_task(task: Any) -> pd.DataFrame:
     if not hasattr(task, "baselines"):
         return pd.DataFrame()
     owner, own = f"{task_name(task)}.baselines()", task.baselines()
-    found = list(own.columns) if isinstance(own, pd.DataFrame) else type(own)
-    fine = isinstance(found, list) and "test_mse" in found
+    columns: Any = list(own.columns) if isinstance(own, pd.DataFrame) else type(own)
+    fine = isinstance(columns, list) and "test_mse" in columns
     allowed = "those of a pandas.DataFrame, test_mse among them"
-    require(fine, owner, "columns", found, allowed)
-    columns = [name for name in ("train_mse", "test_mse") if name in own]
+    require(fine, owner, "columns", columns, allowed)
+    for column in columns:
+        require_name(owner, "a column", column)
+        require(columns.count(column) == 1, owner, "columns", columns, "different from each other")
     names = [str(name) for name in own.index]
-    for name, row in zip(names, own[columns].to_dict("records"), strict=True):
+    rows: dict[str, dict[str, Any]] = {}
+    for name, cells in zip(names, own.to_numpy(dtype=object).tolist(), strict=True):
+        require_name(owner, "baseline", name)
         allowed = f"a name that no other row has; the others are {', '.join([*ROWS, *names])}"
         require(names.count(name) == 1 and name not in ROWS, owner, "baseline", name, allowed)
-        for column, error in row.items():
-            fine = is_number(error) and error >= 0
-            require(fine, owner, f"{column} of {name!r}", error, "a finite number >= 0")
-    return own
+        given = zip(columns, cells, strict=True)
+        rows[name] = {column: _cell(owner, name, column, cell) for column, cell in given}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _cell(owner: str, name: str, column: str, cell: Any) -> Any:
+    """Take a cell of a task's own table: an error, a note, or another score, which may be missing.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    missing = cell is None or cell is pd.NA or (isinstance(cell, float) and cell != cell)
+    number = isinstance(cell, numbers.Real) and not isinstance(cell, bool)
+    if column == "note":
+        fine, allowed = missing or isinstance(cell, str), "text, or missing"
+    elif column in ("train_mse", "test_mse"):
+        fine, allowed = number and 0 <= cell <= sys.float_info.max, "a finite number >= 0"
+    else:
+        fine, allowed = missing or number, "a number, or missing"
+    require(fine, owner, f"{column} of {name!r}", cell, allowed)
+    if missing:
+        return None if column == "note" else math.nan
+    return cell if column == "note" else float(cell)
 
 
 class States:

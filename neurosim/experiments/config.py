@@ -16,6 +16,7 @@ from typing import Any
 
 import tomli_w
 
+from neurosim.describe import alike
 from neurosim.engines import AUTO, ENGINES, resolve
 from neurosim.errors import InputError, NeurosimError
 from neurosim.experiments import measures, registry, tables
@@ -27,7 +28,7 @@ from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
 from neurosim.task import checked
-from neurosim.values import is_one_of, nearest, shown
+from neurosim.values import is_count, is_number, is_one_of, nearest, require, shown
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
@@ -71,12 +72,18 @@ class Config:
 
     def wiring(self) -> Network:
         """Describe the network."""
+        sizes = []
+        for name in ("n_inputs", "n_targets"):
+            size: Any = getattr(self.task, name, None)
+            fine = is_count(size) and size >= 1
+            require(fine, f"task {self.names['task']!r}", name, size, "a whole number >= 1")
+            sizes.append(size)
         model = registry.plugin(self.network.neuron, registry.NEURONS, "neuron")
-        table = {} if self.network.tau == 1 else {"tau": self.network.tau}
+        table = {} if self.network.tau == _tau(model) else {"tau": self.network.tau}
         return rnn(
-            self.task.n_inputs,
+            sizes[0],
             self.network.hidden,
-            self.task.n_targets,
+            sizes[1],
             decorrelate=bool(self.network.decorrelate),
             neuron=tables.build(model, table, "network", {}),
             gain=self.network.gain,
@@ -154,7 +161,7 @@ class Config:
             lines = [*self._changed_by_toml(), *why.removeprefix(f"{self.where}:\n").splitlines()]
         else:
             lines = list(self._changed_by_reading(again))
-            if not lines and not tables.alike(resolved, again.resolved()):
+            if not lines and not alike(resolved, again.resolved()):
                 differ = self.differences(again).items()
                 lines = [
                     f"{k} = {was!r}: would be read back as {now!r}" for k, (was, now) in differ
@@ -186,7 +193,7 @@ class Config:
             thing = getattr(self, table)
             for name in () if thing is None else tables.settable(thing):
                 value = getattr(thing, name)
-                if value is not None and not tables.alike(tables.plain(value), value):
+                if value is not None and not alike(tables.plain(value), value):
                     yield f"[{table}] {name} = {value!r}: is written as {tables.plain(value)!r}"
 
     @contextmanager
@@ -237,7 +244,7 @@ class Config:
         mine, its = _flat(self.resolved()), _flat(other.resolved())
         keys = [*mine, *(key for key in its if key not in mine)]
         pairs = {key: (mine.get(key), its.get(key)) for key in keys}
-        return {key: pair for key, pair in pairs.items() if not tables.alike(*pair)}
+        return {key: pair for key, pair in pairs.items() if not alike(*pair)}
 
 
 def load(
@@ -328,7 +335,7 @@ def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
         One line per problem.
     """
     config = _parsed(given, name, where)
-    if tables.alike(given, config.resolved()):  # read back already
+    if alike(given, config.resolved()):  # read back already
         config.__dict__["read_back"] = config
     return config.read_back
 
@@ -369,6 +376,8 @@ def _parsed(given: Mapping[str, Any], name: str, where: str) -> Config:
     fill: dict[str, Any] = {}
     if network.seed is None:
         fill["seed"] = training.seed
+    if network.tau is None:
+        fill["tau"] = _tau(registry.plugin(network.neuron, registry.NEURONS, "neuron"))
     if network.decorrelate is None:
         fill["decorrelate"] = decorrelation is not None
     return Config(
@@ -461,6 +470,13 @@ def _engine(name: str) -> None:
         raise InputError(f"[training] engine = {name!r} does not exist; {nearest(name, known)}")
 
 
+def _tau(model: type) -> float:
+    """Time constant that neurons of a model have if none is given."""
+    known = tables.settable(model) if is_dataclass(model) else {}
+    tau = known["tau"].default if "tau" in known else getattr(model, "tau", 1.0)
+    return float(tau) if is_number(tau) else 1.0
+
+
 def _neuron(network: NetworkTable | None) -> None:
     if network is not None:
         registry.plugin(network.neuron, registry.NEURONS, "[network] neuron")
@@ -513,8 +529,8 @@ def _no_table(key: str) -> str:
 
 def hashed(resolved: Mapping[str, Any]) -> str:
     """Hash of a config's tables."""
-    # Dates are all that JSON does not know of what TOML does.
-    text = json.dumps(resolved, sort_keys=True, default=str)
+    # Dates are all that JSON does not know of what TOML does; none is the text that looks like it.
+    text = json.dumps(resolved, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

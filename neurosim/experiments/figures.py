@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import string
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurosim.files import whole
+from neurosim.screen import spelt
 from neurosim.task import task_name
 from neurosim.training import History
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 TARGET, TRAIN, AFTER, FAINT = "0.15", "tab:orange", "tab:blue", "0.6"
 STRETCH = 400  # steps of a series that can still be told apart in a figure
 SEQUENCES = 6  # short sequences side by side
+LONGEST = 80  # signs of a name
 NARROW_STRETCH, NARROW_SEQUENCES = 150, 2  # on a narrow page
 
 
@@ -34,11 +38,17 @@ def new(width: float, height: float) -> Figure:
     return figure
 
 
-def defaults() -> AbstractContextManager[None]:
-    """Draw and save by Matplotlib's defaults: a user's own settings may ask for LaTeX, or worse."""
+@contextmanager
+def defaults() -> Iterator[None]:
+    """Draw and save by Matplotlib's defaults: a user's own settings may ask for LaTeX, or worse.
+
+    A name in letters that its font does not have is drawn as boxes; tables have it as it is.
+    """
     from neurosim.drawing import context
 
-    return context("default")
+    with context("default"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -84,8 +94,13 @@ def finite(errors: pd.Series) -> pd.Series:
 
 
 def as_it_is(words: object) -> str:
-    """Have a name drawn as it is: a dollar begins no formula, and `_` does not hide it."""
-    text = str(words).replace("$", r"\$")
+    """Have a name drawn as it is: a dollar begins no formula, and `_` does not hide it.
+
+    Of a long name the beginning is drawn.
+    """
+    text = spelt(" ".join(str(words).split()))
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -340,9 +340,37 @@ def data_digest(config: Config) -> str:
     InputError
         If the task has no data to show.
     """
-    digest = hashlib.sha256()
     with config.asking():
-        arrays = (*config.shown.train(0), *config.shown.test())
+        return _hashed((*config.shown.train(0), *config.shown.test()))
+
+
+def steady_digest(config: Config) -> str:
+    """As `data_digest`, of a task that gives the same data each time it is asked.
+
+    Raises
+    ------
+    InputError
+        If it does not: it could not be gone on with, nor done again.
+    """
+    later = min(1, config.training.epochs - 1)
+    found: list[tuple[str, str]] = []
+    for _ in range(2):
+        digest = data_digest(config)
+        with config.asking():
+            found.append((digest, _hashed(config.shown.train(later))))
+    same = (one == other for one, other in zip(*found, strict=True))
+    for call, fine in zip(("train(0) or test()", f"train({later})"), same, strict=True):
+        if not fine:
+            raise InputError(
+                f"task {config.names['task']!r}: {call} gives other data when it is called again; "
+                f"they must follow from the task's fields and the epoch alone, or the run could "
+                f"not be gone on with"
+            )
+    return found[0][0]
+
+
+def _hashed(arrays: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
     for array in arrays:
         digest.update(str(np.shape(array)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())

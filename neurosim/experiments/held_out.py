@@ -31,7 +31,7 @@ class HeldOut:
 
     def __init__(self, task: Any, part: float) -> None:
         self._task, self._part = checked(task, "held_out"), part
-        self.n_inputs, self.n_targets = task.n_inputs, task.n_targets
+        self.n_inputs, self.n_targets = (getattr(task, n, None) for n in ("n_inputs", "n_targets"))
         self._test = self._drawn(task)
 
     def _drawn(self, task: Any) -> Pair | None:

@@ -18,7 +18,7 @@ from neurosim.errors import DivergenceError
 from neurosim.experiments import baselines, figures, measures, summary
 from neurosim.experiments.baselines import AFTER, BEFORE
 from neurosim.experiments.config import Config
-from neurosim.experiments.folder import Folder, data_digest, write_text
+from neurosim.experiments.folder import Folder, data_digest, steady_digest, write_text
 from neurosim.files import place
 from neurosim.simulator import Simulator
 from neurosim.training import History, judged, train
@@ -134,7 +134,8 @@ class Experiment:
                 self._refuse(resume)
             # Without the engine, or without data, no folder is made.
             find(self.config.training.engine, self.config.rule)
-            data = data_digest(self.config)
+            data = steady_digest(self.config)
+            self.config.wiring()
             with self.config.asking():
                 enabled = self.config.baselines.enabled
                 own = baselines.of_task(self.config.shown) if enabled else None

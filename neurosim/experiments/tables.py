@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,15 +17,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from neurosim.describe import SIMPLE, alike, python
 from neurosim.errors import InputError
-from neurosim.frozen import Frozen
 from neurosim.values import EPOCHS, SEEDS, SIZES, is_number, nearest, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
 NONE = "none"  # TOML has no null
 NAME = "name"  # of a table: which class it is of
-SIMPLE = (str, int, float, bool)
 
 DEEPEST = 20  # tables in tables
 
@@ -43,13 +43,34 @@ def read(text: str) -> dict[str, Any]:
     """
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
+    except tomllib.TOMLDecodeError as error:
+        try:
+            tomllib.loads(with_digits(text))
+        except (ValueError, RecursionError):
+            raise error from None
+        says = f"{error}: a number must have digits on both sides of its point, as in 0.5"
+        raise InputError(says) from None
     except (ValueError, RecursionError) as error:
         says = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise InputError(says) from None
     refuse_deep(found)
     return found
+
+
+_POINT = re.compile(  # text and comments, which are left alone; or a number with a point
+    r"""(\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*)"""
+    r"|(?<![\w.])(\d*)\.(\d*)(?=[eE][+-]?\d|[^\w.]|$)"
+)
+
+
+def with_digits(text: str) -> str:
+    """Write ``.5`` and ``5.`` as TOML has them, with a digit on both sides of the point."""
+
+    def mended(found: re.Match[str]) -> str:
+        before, after = found[2], found[3]
+        return f"{before or 0}.{after or 0}" if before or after else found[0]
+
+    return _POINT.sub(mended, text)
 
 
 def refuse_deep(table: Mapping[str, Any]) -> None:
@@ -86,7 +107,7 @@ class NetworkTable(_Table):
 
     hidden: int = Field(default=100, ge=1, lt=SIZES)
     neuron: str = "Tanh"
-    tau: Number = Field(default=1.0, ge=1)
+    tau: Number | None = Field(default=None, ge=1)  # as the neuron model has it
     decorrelate: bool | None = None
     gain: Number = Field(default=1.0, ge=0)
     input_gain: Number = Field(default=1.0, ge=0)
@@ -191,6 +212,9 @@ def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[st
         return cls(**given)
     except (ValueError, TypeError) as error:
         raise InputError(f"[{where}] {error}") from error
+    except Exception as error:  # the class's own code may raise anything
+        says = f"{type(error).__name__}: {error}"
+        raise InputError(f"[{where}] {cls.__name__} cannot be made ({says})") from error
 
 
 def _optional(field: Any) -> bool:
@@ -212,7 +236,7 @@ def literal(text: str) -> Any:
     """
     text = text.strip()
     with suppress(tomllib.TOMLDecodeError):
-        found = read(f"value = {text}")
+        found = read(f"value = {with_digits(text)}")
         if len(found) == 1:  # else there were more lines than one
             return found["value"]
     with warnings.catch_warnings(), suppress(ValueError, SyntaxError, MemoryError, RecursionError):
@@ -235,7 +259,7 @@ def plain(value: Any) -> Any:
         return NONE
     if isinstance(value, Enum):
         return plain(value.value)
-    value = _python(value)
+    value = python(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -258,36 +282,3 @@ def unlike(thing: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         one, two = getattr(thing, name), getattr(other, name)
         if not alike(one, two):
             yield name, one, two
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Whether two values are of the same type and equal; NumPy's numbers are as Python's."""
-    one, other = _python(one), _python(other)
-    if type(one) in SIMPLE and type(other) in SIMPLE:
-        same = one == other or (one != one and other != other)
-        return same and type(one) is type(other)
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if isinstance(one, np.ndarray):
-        same = one.dtype == other.dtype and one.shape == other.shape
-        return same and alike(one.tolist(), other.tolist())
-    try:
-        return bool(one == other)
-    except Exception:  # values without a comparison are not known to be the same
-        return False
-
-
-def _python(value: Any) -> Any:
-    """Make a value of NumPy's Python's own, unless it is a time of a unit that Python has not."""
-    if type(value) in SIMPLE:
-        return value
-    if isinstance(value, Frozen):
-        return dict(value)
-    if not isinstance(value, np.generic):
-        return value
-    found = value.item()
-    return value if isinstance(value, np.datetime64) and isinstance(found, int) else found

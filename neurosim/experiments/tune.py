@@ -283,8 +283,9 @@ class Tuning:
         return {k: FloatDistribution(low, high, log=True) for k, (low, high) in self.ranges.items()}
 
     def _rounded(self, params: Mapping[str, float]) -> dict[str, float]:
-        # Nobody means the seventeenth digit of a rate.
-        return {name: float(f"{params[name]:.{DIGITS}g}") for name in self.ranges}
+        """Write rates with fewer digits, within their ranges: nobody means the seventeenth."""
+        rounded = {name: float(f"{params[name]:.{DIGITS}g}") for name in self.ranges}
+        return {k: min(max(rounded[k], low), high) for k, (low, high) in self.ranges.items()}
 
     def _trials(self, study: optuna.Study) -> list[Trial]:
         trials = []

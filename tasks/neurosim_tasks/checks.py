@@ -200,14 +200,15 @@ def numbers(owner: object, field: str, values: Any, shape: str) -> NDArray[Any]:
     TaskError
         If they are no numbers.
     """
-    if np.ma.is_masked(values):
-        text = f"{type(owner).__name__}: {field} must be numbers of shape {shape}, and none masked"
-        raise TaskError(text)
     try:
-        array = np.asarray(values)
+        given = np.asanyarray(values)  # a mask of what an object makes of itself is kept
     except Exception as error:  # an object's own conversion to an array can raise anything
         text = f"{type(owner).__name__}: {field} must be numbers of shape {shape} ({error})"
         raise TaskError(text) from error
+    if np.ma.is_masked(given):
+        text = f"{type(owner).__name__}: {field} must be numbers of shape {shape}, and none masked"
+        raise TaskError(text)
+    array = np.asarray(given)
     if array.dtype.kind not in "fiub":
         text = f"{type(owner).__name__}: {field} must be numbers of shape {shape}"
         raise TaskError(f"{text}, not {array.dtype}")

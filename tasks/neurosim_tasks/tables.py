@@ -38,7 +38,7 @@ class Layout:
     time : str
         Column of the time stamp.
     read_time : callable
-        From that column, as text, to times.
+        From that column, as text, to times; NaT for what is none.
     target : str
         Column of the dry-bulb temperature [degrees Fahrenheit].
     quantities : dict of str to str
@@ -67,19 +67,20 @@ class Layout:
 def _local_time(text: pd.Series) -> pd.Series:
     import pandas as pd
 
-    return pd.to_datetime(text, format="ISO8601")
+    times = pd.to_datetime(text, format="ISO8601", errors="coerce")
+    return times.dt.tz_localize(None)  # a zone says how far that is from universal time
 
 
 def _universal_time(text: pd.Series) -> pd.Series:
     import pandas as pd
 
-    return pd.to_datetime(text, format="ISO8601", utc=True).dt.tz_localize(None)
+    return pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
 
 
 def _american_time(text: pd.Series) -> pd.Series:
     import pandas as pd
 
-    return pd.to_datetime(text, format="%m/%d/%Y %H:%M")
+    return pd.to_datetime(text, format="%m/%d/%Y %H:%M", errors="coerce")
 
 
 # The Celsius columns repeat the Fahrenheit ones. "Farenheit" is how the file spells it.
@@ -191,6 +192,8 @@ def read(paths: Sequence[Path], station: str | None) -> tuple[pd.DataFrame, Layo
     return _hourly(text, layout), layout
 
 
+LONGEST = 300  # years: weather is written down since the 17th century, and not ahead
+
 MISSING = ("", "*", "M", "VRB", "nan")
 """What a publisher writes where there is no number."""
 
@@ -233,9 +236,14 @@ def _read_csv(path: Path, **options: object) -> pd.DataFrame:
 
 
 def _recognise(path: Path) -> Layout:
-    header = set(_read_csv(path, nrows=0).columns)
+    # As a row: of two columns of a name, pandas would call the second one otherwise.
+    first = _read_csv(path, nrows=1, header=None).to_numpy().ravel().tolist()
+    header = set(first)
     for layout in LAYOUTS:
         if header.issuperset(layout.header):
+            twice = [column for column in layout.header if first.count(column) > 1]
+            if twice:
+                raise TaskError(f"Weather: {path} has more than one column {', '.join(twice)}")
             return layout
     expected = "\n".join(f"  {layout.name}: {', '.join(layout.header)}" for layout in LAYOUTS)
     near = max(LAYOUTS, key=lambda layout: len(header.intersection(layout.header)))
@@ -262,17 +270,41 @@ def _of_station(text: pd.DataFrame, layout: Layout, station: str | None) -> pd.D
     return text[names == station]
 
 
+def _times(text: pd.Series, layout: Layout) -> pd.Series:
+    """Read a column of times."""
+    owner = f"Weather: {layout.name}: column {layout.time}"
+    if text.isna().any():
+        raise TaskError(f"{owner} has blanks")
+    try:
+        times = layout.read_time(text)
+    except ValueError as error:
+        raise TaskError(f"{owner} has times of more than one zone") from error
+    if times.isna().any():
+        raise TaskError(f"{owner}: {text[times.isna()].iloc[0]!r} is no time of this layout")
+    return times
+
+
+def _refuse_far(hours: pd.Series, layout: Layout) -> None:
+    """Refuse times so far apart that one is a mistake, before there is room made for all hours."""
+    import pandas as pd
+
+    ordered = hours.sort_values(ignore_index=True)
+    if ordered.iloc[-1] - ordered.iloc[0] > pd.Timedelta(days=LONGEST * 366):
+        row = int(ordered.diff().argmax())
+        raise TaskError(
+            f"Weather: {layout.name}: column {layout.time}: there is nothing between "
+            f"{ordered[row - 1]:%Y-%m-%d %H:%M} and {ordered[row]:%Y-%m-%d %H:%M}; a table may be "
+            f"of {LONGEST} years at most"
+        )
+
+
 def _hourly(text: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     import pandas as pd
 
     text = text.reset_index(drop=True)  # files put together repeat their row numbers
-    try:
-        times = layout.read_time(text[layout.time].str.strip())
-    except ValueError as error:
-        raise TaskError(f"Weather: {layout.name}: column {layout.time}: {error}") from error
-    if times.isna().any():
-        raise TaskError(f"Weather: {layout.name}: column {layout.time} has blanks")
+    times = _times(text[layout.time].str.strip(), layout)
     hours = (times + pd.Timedelta(minutes=30)).dt.floor("h")
+    _refuse_far(hours, layout)
     table = pd.DataFrame(
         {name: numbers(text[name], *LIMITS[kind]) for name, kind in layout.quantities.items()}
     )

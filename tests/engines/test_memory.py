@@ -1,6 +1,7 @@
 """Time costs no memory: nothing is allocated per step, and nothing grows with the sequence."""
 
 import tracemalloc
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -58,3 +59,13 @@ def test_simulators_share_their_compiled_code():
         other = tables[1][name]  # 0, where it is never called
         assert np.all((address == other) | (address == 0) | (other == 0)), name
     assert tables[0]["work"] == tables[1]["work"] > 0
+
+
+def test_an_oracle_is_freed_when_modules_are_gone_already():
+    """As Python ends: what a module had imported is None by then."""
+    sim = ns.Simulator(ns.rnn(1, 2, 1), engine="objects")
+    free = FunctionType(type(sim._engine).__del__.__code__, {})
+    neurons = [n for each in sim._engine._neurons.values() for n in each]
+    assert all(map(vars, neurons))
+    free(sim._engine)
+    assert not any(map(vars, neurons))

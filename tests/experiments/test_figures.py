@@ -94,6 +94,19 @@ def test_names_mean_nothing_to_a_figure(tmp_path):
     figures.save(figures.predictions(task, task.targets, task.targets), tmp_path / "lines.png")
 
 
+def test_names_in_any_letters_and_of_any_length_are_drawn(tmp_path, recwarn):
+    names = ["図 דוגמה 🐟", "x" * 300, "a\0\x1b[31m\nb"]
+    errors = pd.Series(np.geomspace(0.3, 1, len(names)), names)
+    for narrow in (False, True):
+        with figures.defaults():
+            figures.save(figures.learning_curve(HISTORY, errors, narrow), tmp_path / "curve.png")
+    assert not recwarn
+    assert figures.as_it_is(names[0]) == names[0]
+    assert figures.as_it_is(names[1]) == "x" * 79 + "…"
+    assert figures.as_it_is("\ud800") == r"\ud800"
+    assert figures.as_it_is(names[2]) == r"a\x00\x1b[31m b"
+
+
 def test_a_task_need_not_name_its_targets():
     class Unnamed:
         test = Line().test

@@ -6,10 +6,11 @@ import enum
 import tomllib
 from collections import OrderedDict
 from dataclasses import dataclass, field, make_dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,7 @@ def with_own(tiny_file):
     return make
 
 
+AHEAD = datetime(2020, 7, 1, tzinfo=timezone(timedelta(hours=2)))
 STAMP = datetime(2020, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
 
@@ -85,6 +87,7 @@ STAMP = datetime(2020, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
         (STAMP, None, STAMP),
         (datetime(2020, 1, 2), None, datetime(2020, 1, 2)),
         (time(3, 4), None, time(3, 4)),
+        (AHEAD, None, AHEAD),
         ([date(2020, 1, 2), [1, 2.0]], None, [date(2020, 1, 2), [1, 2.0]]),
         ({"b": {"c": [1]}, "a": "x"}, None, {"b": {"c": [1]}, "a": "x"}),
         (np.float32(0.1), None, float(np.float32(0.1))),
@@ -151,10 +154,11 @@ class Odd:
         (np.arange(2, dtype=np.int8), np.asarray, r"own = array\(\[0, 1\], dtype=int8\)"),
         (np.datetime64("2020-01-02T03:04:05.123456789"), None, "would be read back as '2020"),
         (pd.Timestamp("2020-01-02"), None, "own = Timestamp"),
+        (datetime(2020, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")), None, "own = datetime"),
         (Odd(), None, "own = <.*Odd object"),
         (3, lambda value: 2 * value, "own = 6: would be read back as 12"),
         (Path("there"), lambda value: value / "x", r"own = PosixPath\('there/x'\): is written as"),
-        (STAMP, lambda value: value.year, "AttributeError: 'int' object has no attribute 'year'"),
+        (STAMP, lambda value: value.year, r"\[task\] Own cannot be made \(AttributeError: 'int'"),
         ("a \ud800", None, "surrogates"),
     ],
 )
@@ -320,3 +324,86 @@ def test_what_was_read_back_is_not_read_again(tiny):
     config = tiny()
     assert config.read_back is config
     assert parse(config.resolved(), "tiny", "again").task == config.task
+
+
+# ------------------------------------------------------------ tasks that change with use
+
+
+@dataclass(frozen=True)
+class Restless(MackeyGlass):
+    changes: str = ""
+    calls: list[int] = field(default_factory=list, init=False, compare=False)
+
+    def _next(self, call, pair):
+        self.calls.append(1)
+        return tuple(a + np.float32(len(self.calls) * (self.changes == call)) for a in pair)
+
+    def train(self, epoch=0):
+        return self._next(f"train({epoch})", super().train(epoch))
+
+    def test(self):
+        return self._next("test()", super().test())
+
+
+@pytest.mark.parametrize("call", ["train(0)", "train(1)", "test()"])
+def test_a_task_that_gives_other_data_when_it_is_asked_again_is_not_trained_on(
+    tiny_file, tmp_path, call
+):
+    given = [f"task.name={HERE}:Restless", "baselines.enabled=false", "training.epochs=2"]
+    config = load(tiny_file, [*given, f"task.changes={call}"])
+    with pytest.raises(ns.InputError, match=r"gives other data when it is called again") as refused:
+        Experiment(config, tmp_path / "run").run(progress=False)
+    assert call in str(refused.value)
+    assert not (tmp_path / "run").exists()
+    Experiment(load(tiny_file, given), tmp_path / "run").run(progress=False)
+
+
+class Sizeless:
+    """A task with everything but its sizes."""
+
+    def train(self, epoch=0):
+        return np.ones((4, 2, 1)), np.ones((4, 2, 1))
+
+    test = train
+
+    def score(self, outputs, targets):
+        return {"mse": 1.0}
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.5])
+def test_a_task_without_sizes_is_refused_in_words(tiny_file, tmp_path, held_out):
+    globals()["Own"] = dataclass(frozen=True)(type("Own", (Sizeless,), {"__module__": HERE}))
+    given = tomllib.loads(tiny_file.read_text()) | {"task": {"name": f"{HERE}:Own"}}
+    given["training"] |= {"batch": 2, "held_out": held_out}
+    config = parse(given, "tiny", "tiny.toml")
+    with pytest.raises(ns.InputError, match=r"Own': n_inputs = None must be a whole number >= 1"):
+        Experiment(config, tmp_path / "run").run(progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+# --------------------------------------------------------------- what a config leaves out
+
+
+@dataclass(frozen=True)
+class Slow(ns.Tanh):
+    tau: float = 5.0
+
+
+@pytest.mark.parametrize(("given", "tau"), [([], 5.0), (["network.tau=1"], 1.0)])
+def test_a_time_constant_is_the_models_own_or_the_one_given(tiny, given, tau):
+    config = tiny(f"network.neuron={HERE}:Slow", *given)
+    assert config.resolved()["network"]["tau"] == tau
+    assert config.wiring().population("hidden").neuron == Slow(tau)
+    assert tiny().resolved()["network"]["tau"] == 1.0
+
+
+def test_a_date_is_not_the_text_that_looks_like_it(named_file, tmp_path):
+    globals()["Own"] = task_of(None)
+    given = tomllib.loads(named_file.read_text())
+    given["task"]["name"] = f"{HERE}:Own"
+    alike = [date(2020, 1, 2), "2020-01-02", 1, True, "true"]
+    axes = Axes((Axis(tuple({"task.own": value} for value in alike)),))
+    many = runs(given, "tiny", "tiny.toml", axes)
+    assert len({run.name for run in many}) == len({run.config.digest for run in many}) == 5
+    with pytest.raises(ns.InputError, match="is there twice"):
+        Axis(({"task.own": 1}, {"task.own": 1.0}))

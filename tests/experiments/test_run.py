@@ -191,7 +191,7 @@ def test_another_config_is_refused_and_the_differences_named(tiny, finished):
 
 
 def test_other_data_are_refused(tiny, finished, monkeypatch):
-    monkeypatch.setattr("neurosim.experiments.run.data_digest", lambda task: "other")
+    monkeypatch.setattr("neurosim.experiments.run.steady_digest", lambda task: "other")
     with pytest.raises(ns.CheckpointError, match="other data"):
         Experiment(tiny(), finished[0]).run(resume=True)
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date
 from pathlib import Path
 
 import own_parts
@@ -26,6 +27,7 @@ from neurosim.engines.cuda import device
 from neurosim.errors import BusyError
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import Sweep, cluster, load_results, results
+from neurosim.experiments.sweep.compare import compare
 from neurosim.experiments.sweep.results import POOL, TABLE
 from neurosim.experiments.sweep.runs import carry_out
 from neurosim.experiments.sweep.sweep import Workers
@@ -164,6 +166,18 @@ def test_what_is_mixed_becomes_text():
     rows = [{"run": str(k), "a.b": value} for k, value in enumerate(["all", 3, True, [1, 2]])]
     frame = results.table([{**row, "status": "", "reason": "", "epochs_done": 0} for row in rows])
     assert sorted(frame["a.b"]) == ["3", "[1, 2]", "all", "true"]
+
+
+def test_a_number_and_its_text_are_two_groups(tmp_path):
+    day = date(2020, 1, 2)
+    given = [1, "1", 2**70, [1], "[1]", day, str(day), "x", '"1"']
+    row = {"status": "finished", "reason": "", "epochs_done": 0, "test_mse": 1.0}
+    frame = results.table([{"run": str(k), "a.b": v, **row} for k, v in enumerate(given)])
+    assert frame["a.b"].nunique() == len(given)
+    assert len(compare(frame)) == len(given)
+    assert {"1", '"1"', str(day), f'"{day}"', "x", str(2**70)} <= set(frame["a.b"])
+    whole = results.table([{"run": str(k), "a.b": 2**k, **row} for k in (0, 70)])
+    assert whole["a.b"].tolist() == ["1", str(2**70)]
 
 
 def test_baselines_have_columns_of_their_own(own, tmp_path):

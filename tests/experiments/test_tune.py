@@ -74,6 +74,13 @@ def test_rates_are_within_their_ranges_and_of_few_digits(straight):
             assert float(f"{rate:.4g}") == rate
 
 
+def test_a_rounded_rate_stays_in_its_range():
+    low, high = 0.00123456, 0.00123458  # of more digits than rates have
+    search = tuning(ranges={RATE: (low, high)})
+    for rate in (low, high):
+        assert low <= search._rounded({RATE: rate})[RATE] <= high
+
+
 def test_an_error_is_the_mean_over_seeds_of_what_is_held_out(workers, tmp_path):
     search = tuning(seeds=(7, 8))
     trials = search.search(3, tmp_path, workers)

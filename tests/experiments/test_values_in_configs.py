@@ -73,6 +73,8 @@ def test_a_field_of_a_config_is_taken_or_refused(table, key, beside, tiny_file):
         ("[a" + ".a" * 2000 + "]\nx = 1", "nested more than 20 deep"),
         ("a = 1" + "0" * 5000, "cannot be read as TOML"),
         ("[task.name]\nx = 1", "must be text"),
+        ("[rule]\nlearning_rate = .001", r"line 2, .*: a number must have digits on both sides"),
+        ("[rule]\nlearning_rate = 1 .001", r"no?t? .*TOML \([^:]*\)$"),
     ],
 )
 def test_a_file_that_is_no_config_is_refused(text, says, tmp_path):

@@ -103,11 +103,43 @@ def test_two_rows_for_an_hour_are_refused(write_wth):
 def test_a_time_that_is_none_is_refused(write_wth, date):
     frame = wth_frame(hours=30)
     frame.loc[12, "date"] = date
-    with refuses("Weather: WTH: column date: "):
+    with refuses(f"Weather: WTH: column date: {date!r} is no time of this layout"):
         read([write_wth(frame)], None)
     frame.loc[12, "date"] = None
     with refuses("Weather: WTH: column date has blanks"):
         read([write_wth(frame)], None)
+
+
+def test_two_columns_of_a_name_are_refused(write_wth):
+    frame = wth_frame(hours=30)
+    path = write_wth(frame.assign(more=1).rename(columns={"more": "WindSpeed"}))
+    with refuses(f"Weather: {path} has more than one column WindSpeed"):
+        read([path], None)
+
+
+@pytest.mark.parametrize("year", [1200, 2999, 9999])
+def test_a_time_centuries_away_is_refused_before_room_is_made(write_wth, year, monkeypatch):
+    frame = wth_frame(hours=30)
+    frame.loc[12, "date"] = f"1/1/{year} 11:00"
+    monkeypatch.setattr(pd.DataFrame, "asfreq", None)
+    with refuses("WTH: column date: there is nothing between ") as refused:
+        read([write_wth(frame)], None)
+    assert f"{year}-01-01 11:00" in str(refused.value)
+    assert "2010-01-0" in str(refused.value)
+
+
+def test_a_zone_of_local_time_is_left_aside(write_lcd):
+    times = [f"2013-01-01T{hour:02d}:00:00" for hour in range(3)]
+    (plain, _), (zoned, _) = (
+        read(
+            [write_lcd([lcd_row(f"{time}{zone}", DryBulbTemperature="41") for time in times])], None
+        )
+        for zone in ("", "-05:00")
+    )
+    pd.testing.assert_frame_equal(plain, zoned)
+    mixed = [lcd_row("2013-01-01T00:00:00"), lcd_row("2013-01-01T01:00:00-05:00")]
+    with refuses("column DATE has times of more than one zone"):
+        read([write_lcd(mixed)], None)
 
 
 def test_what_is_no_number_or_impossible_is_missing(write_wth):

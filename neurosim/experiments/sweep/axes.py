@@ -99,7 +99,9 @@ class Axes:
 
 
 def _hashable(value: Any) -> Any:
-    """Turn tables and lists into values that can be looked up in a set; equality stays."""
+    """Turn tables and lists into values that can be looked up in a set; True is not 1 there."""
+    if isinstance(value, bool):
+        return bool, value
     if isinstance(value, Mapping):
         return frozenset((key, _hashable(item)) for key, item in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list) else value

@@ -37,7 +37,9 @@ class Board:
         self._bar = Progress(
             *columns, said, console=console, transient=True, disable=not console.is_terminal
         )
-        self._task: Any = self._bar.add_task(title, total=epochs, said=f"0/{runs} runs")
+        self._task: Any = self._bar.add_task(
+            screen.spelt(title), total=epochs, said=f"0/{runs} runs"
+        )
 
     def __enter__(self) -> Board:
         self._bar.start()
@@ -71,4 +73,4 @@ class Board:
             said.append(f"lowest test MSE {self.best.test_mse:.4g} ({self.best.run.words})")
         if self.failed:
             said.append(f"{self.failed} without result")
-        return "; ".join(said)
+        return screen.spelt("; ".join(said))

@@ -73,7 +73,7 @@ def _reached(row: Mapping[str, Any]) -> tuple[bool, bool, int, int]:
 def _learned(row: Mapping[str, Any]) -> str:
     """All that decides what a run learns."""
     fields = {k: v for k, v in row.items() if results.is_field(k) and not k.startswith(LOOKING)}
-    return json.dumps(fields, sort_keys=True, default=str)
+    return json.dumps(fields, sort_keys=True, default=repr)
 
 
 def _scores(row: Mapping[str, Any]) -> str:

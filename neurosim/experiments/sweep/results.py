@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -224,17 +224,22 @@ def _rank(name: str) -> tuple[int, str]:
 
 def _one_type(column: pd.Series) -> pd.Series:
     """A column of one type, as a file of columns needs: what is mixed becomes text."""
-    kinds = {type(value) for value in column.dropna()}
-    if kinds <= {int, float}:
+    there = column.dropna()
+    kinds = {type(value) for value in there}
+    long = any(type(value) is int and abs(value) >= 2**63 for value in there)
+    if kinds <= {int, float} and not long:
         whole_numbers = float not in kinds and not column.isna().any()
         return pd.to_numeric(column).astype("int64" if whole_numbers else "float64")
     if kinds <= {bool}:
         return column.astype("boolean") if column.isna().any() else column.astype(bool)
-    return column.map(_as_text)
+    others = {_as_text(value) for value in there if not isinstance(value, str)}
+    return column.map(lambda value: _as_text(value, others))
 
 
-def _as_text(value: Any) -> Any:
-    """A cell as text; an empty one stays empty."""
-    if isinstance(value, str) or value is None or value != value:
+def _as_text(value: Any, others: Container[str] = ()) -> Any:
+    """A cell as text, in quotes if it could be one of the `others`; an empty one stays empty."""
+    if isinstance(value, str):
+        return json.dumps(value) if others and (value in others or value[:1] == '"') else value
+    if value is None or value != value:
         return value
     return str(value) if isinstance(value, date | time) else json.dumps(value, default=str)

@@ -275,7 +275,7 @@ class Sweep:
         """Hash of a run's data, which many runs share: it is made once."""
         resolved = run.config.resolved()
         training = [resolved["training"][name] for name in ("batch", "held_out")]
-        key = json.dumps([resolved["task"], *training], default=str)
+        key = json.dumps([resolved["task"], *training], default=repr)
         if key not in self._known:
             self._known[key] = data_digest(run.config)
         return self._known[key]
