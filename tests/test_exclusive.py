@@ -7,11 +7,14 @@ import gc
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 import weakref
 
 import numpy as np
 import pytest
+from numba import njit
+from numba.core.compiler_lock import global_compiler_lock
 
 import neurosim as ns
 
@@ -245,6 +248,21 @@ def test_a_process_that_was_forked_in_the_middle_of_a_run_says_so():
     assert in_a_fork(lambda: bits(sim)) == bits(sim)
 
 
+def test_a_process_that_is_forked_while_another_thread_compiles_can_compile():
+    begun, over = threading.Event(), threading.Event()
+
+    @global_compiler_lock
+    def compile_for_long():
+        begun.set()
+        over.wait(0.5)
+
+    compiler = threading.Thread(target=compile_for_long)
+    compiler.start()
+    begun.wait()
+    assert in_a_fork(lambda: njit(lambda x: 2 * x)(21)) == 42
+    compiler.join()
+
+
 def test_an_engine_is_not_pickled():
     with pytest.raises(TypeError, match=r"CpuEngine .* pickle its Simulator"):
         pickle.dumps(simulator()._engine)
@@ -285,6 +303,23 @@ def test_an_interrupted_stretch_has_used_its_noise_up(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         sim.run(*given)
     assert sim.step == 5
+
+
+def test_ctrl_c_waits_for_the_end_of_a_step_of_the_oracle(monkeypatch):
+    sim, given = simulator("objects"), data()
+    step, ended = sim._engine._step, []
+
+    def pressed(progress, t):
+        if t == 2:
+            signal.raise_signal(signal.SIGINT)
+        finite = step(progress, t)
+        ended.append(t)
+        return finite
+
+    monkeypatch.setattr(sim._engine, "_step", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        sim.run(*given)
+    assert ended == [0, 1, 2]
 
 
 def test_processes_are_told_apart():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Number
 from types import BuiltinFunctionType, FunctionType, SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from scipy import special
 from neurosim.errors import KernelError
 from neurosim.local.language import copied, title, uncompiled
 from neurosim.local.whole import in_floats
+from neurosim.values import shown
 
 # NumPy's functions for those of `math` that are undefined for some numbers, or overflow.
 DEFINED: dict[Callable[..., Any], Any] = {
@@ -63,6 +65,8 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
     def number(arguments: Sequence[float]) -> float:
         try:
             made = plain(*arguments)
+            if not isinstance(made, Number):
+                raise TypeError(f"it makes {shown(made)}")
             if not isinstance(made, complex):
                 return float(made)
         except (ArithmeticError, ValueError):

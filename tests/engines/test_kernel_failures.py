@@ -62,12 +62,14 @@ def activities_raise(a, x, start, rows, n, lanes, leak, keep):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_run_ends_with_an_error(threads):
+def test_a_run_ends_with_an_error_and_nothing_goes_on_from_it(threads, tmp_path):
     sim = ns.Simulator(ns.rnn(1, 300, 1), batch=2, threads=threads)
     data = np.ones((3, 2, 1))
     sim.run(data, data, learn=False)
     system = sim._engine._system
     system.kernels.activity[:] = Kernel(activities_raise, "ppiiiipp").entry
-    for _ in range(2):  # threads that helped are there for the next run
+    calls = (lambda: sim.run(data, data, learn=False), lambda: sim.save(tmp_path / "a"))
+    for call in (*calls, lambda: sim.weights, lambda: sim.evaluate(data, data)):
         with pytest.raises(ns.KernelError, match="the state is no longer usable"):
-            sim.run(data, data, learn=False)
+            call()
+    assert not list(tmp_path.iterdir())

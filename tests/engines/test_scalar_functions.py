@@ -391,3 +391,58 @@ def test_compilers_have_all_of_math_that_is_offered(exact):
     compiled = njit(lambda pre, signal: inner(pre, signal, 0.0, 0.0))
     made = compiled(np.float32(0.5), np.float32(2.0))
     np.testing.assert_allclose(made, plain(0.5, 2.0), rtol=1e-5)
+
+
+# ------------------------------------------------------------- later, and nowhere
+
+SCALE = 1.0
+
+
+def scaled(noise, reward):
+    return SCALE * noise * reward
+
+
+def squashed(a):
+    return SCALE * math.tanh(a)
+
+
+@pytest.mark.parametrize("engine", ["objects", "cpu"])
+def test_what_a_function_uses_is_as_it_was_when_the_simulator_was_made(engine, monkeypatch):
+    model = type("Mine", (ns.Tanh,), {"activity": staticmethod(squashed)})
+    net, rule = ns.rnn(1, 3, 1, neuron=model(), seed=1), rule_with(neuron=scaled)(1e-3)
+    sims = [ns.Simulator(net, rule, engine=engine) for _ in range(2)]
+    for sim in sims:
+        sim.run(DATA, -DATA)
+    sims[0].run(DATA, -DATA)
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    sims[1].run(DATA, -DATA)
+    np.testing.assert_array_equal(sims[0].weights["R"], sims[1].weights["R"])
+    with pytest.raises(ns.InputError, match="others than when it was made"):
+        sims[1].evaluate(DATA, -DATA)
+
+
+@pytest.mark.parametrize("found", [None, 5, property(lambda self: self)])
+def test_what_is_no_function_stands_for_none(found):
+    with pytest.raises(ns.InputError, match=r"Mine: neuron = .* must be a function"):
+        ns.Simulator(ns.rnn(1, 3, 1), type("Mine", (ns.NP,), {"neuron": found})(1e-3))
+
+
+FAR = (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda noise, reward: "a" if 1e-4 < noise < 0.1 else reward,
+        lambda noise, reward: FAR[2 if 1e-4 < noise < 0.1 else 1] * reward,
+    ],
+)
+def test_what_no_tried_point_reaches_ends_a_run_of_the_oracle(function):
+    sim = simulator("objects", neuron=function)
+    with pytest.raises(
+        ns.KernelError, match=r"Mine: <lambda>\(\) cannot be computed of \["
+    ) as error:
+        sim.run(np.tile(DATA, (30, 1, 1)), np.tile(-DATA, (30, 1, 1)))
+    assert "the state is no longer usable" in str(error.value)
+    with pytest.raises(ns.KernelError):
+        _ = sim.weights
