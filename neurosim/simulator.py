@@ -260,7 +260,8 @@ class Simulator:
             Start from rest. False: go on from the activity the last run ended with.
             Episodes and eligibilities end with a run in any case.
         progress : callable, optional
-            Called now and then with the number of steps done.
+            Called now and then with the number of steps done. Other threads that ask this
+            simulator for something wait for the run to end, so it must not wait for them.
 
         Returns
         -------
@@ -270,6 +271,8 @@ class Simulator:
         ------
         InputError
             For wrong shapes, or data that are not finite.
+        KernelError
+            If a step cannot be computed to its end. The simulator is then of no more use.
         DivergenceError
             At the first step with a number that is not finite.
         """

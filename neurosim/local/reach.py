@@ -11,8 +11,8 @@ from typing import Any
 from neurosim.errors import InputError
 from neurosim.local.language import inside, title, uncompiled
 
-# Built-in functions of numbers.
-BUILTINS = {"abs", "bool", "divmod", "float", "int", "max", "min", "pow", "round"}
+# Built-in functions of numbers, and what a loop counts by.
+BUILTINS = {"abs", "bool", "divmod", "float", "int", "max", "min", "pow", "range", "round"}
 NAMES_OF_MATH = frozenset(vars(math))  # as they are before anybody adds one
 OF_MATH = {value for value in vars(math).values() if callable(value)}
 CONSTANTS = {f"builtins.{name}" for name in ("bool", "int", "float")}
