@@ -146,8 +146,8 @@ def align(
     given = finite_array(inputs, "inputs", (None, None, network.inputs.size))
     steps, series = given.shape[:2]
     wanted = finite_array(targets, "targets", (steps, series, network.outputs.size))
-    require_count("align", "draws", draws, 2)
-    require_count("align", "seed", seed, 0, SEEDS, optional=True)
+    draws = require_count("align", "draws", draws, 2)
+    seed = require_count("align", "seed", seed, 0, SEEDS, optional=True)
     require_flag("align", "progress", progress)
     most = (2**32 - 1) // steps
     allowed = f"at most {most} with {steps} steps: noise would repeat"

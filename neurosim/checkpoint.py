@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neurosim.errors import CheckpointError, InputError
 from neurosim.files import parse_json, place, whole
+from neurosim.values import shown
 
 VERSION = 1
 _DESCRIPTION = "description"
@@ -176,4 +177,4 @@ def _plain(value: Any) -> Any:
     """Python's own number for one of NumPy's."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{value!r} cannot be stored in a checkpoint")
+    raise TypeError(f"{shown(value)} cannot be stored in a checkpoint")

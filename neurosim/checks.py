@@ -240,9 +240,10 @@ def _finite(
     allowed = f"numbers of shape {wanted}"
     try:
         given = np.asanyarray(values)  # a mask of what an object makes of itself is kept
+        masked = is_masked(values) or is_masked(given)
     except Exception as error:  # an object's own conversion to an array can raise anything
         raise InputError(f"{owner}: {name} must be {allowed} ({error})") from error
-    if is_masked(values) or is_masked(given):
+    if masked:
         raise InputError(
             f"{owner}: {name} must be {allowed}, and none masked: what stands behind a mask is no "
             f"number (fill them, or leave them out)"

@@ -286,24 +286,24 @@ class Network:
         require(_is_name(name), "Network", "name", name, "a non-empty string")
         sizes = require_list("Network", "shape", shape, "two sizes")
         require(len(sizes) == 2, "Network", "shape", shape, "two sizes")
-        for size in sizes:
-            require_count("Network", "shape", size, 1, SIZES)
+        post, pre = (require_count("Network", "shape", size, 1, SIZES) for size in sizes)
         require_number("Network", "gain", gain, "[0, inf)")
         require_one_of("Network", "initial", initial, INITIAL)
-        # Drawn as float64, by QR in arrays as large.
-        require_memory("Network", f"{name!r} of shape {shape}", 8 * math.prod(sizes))
+        # Drawn as float64, and scaled in another array; QR has some more.
+        arrays = 5 if initial == "orthogonal" else 2
+        require_memory("Network", f"{name!r} of shape {(post, pre)}", 8 * arrays * post * pre)
         key = zlib.crc32(name.encode())
         generator = np.random.Generator(np.random.PCG64([self.seed, key]))
         with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
             if initial == "orthogonal":
                 # The signs make it uniform over all orthogonal matrices (Mezzadri 2007).
-                tall = generator.standard_normal((max(shape), min(shape)))
+                tall = generator.standard_normal((max(post, pre), min(post, pre)))
                 q, r = np.linalg.qr(tall)
                 q = gain * q * np.sign(np.diagonal(r))
-                drawn = np.ascontiguousarray(q if shape[0] >= shape[1] else q.T, dtype=np.float32)
+                drawn = np.ascontiguousarray(q if post >= pre else q.T, dtype=np.float32)
             else:
-                std = gain * math.sqrt(2.0 / sum(shape))
-                drawn = (std * generator.standard_normal(shape)).astype(np.float32)
+                std = gain * math.sqrt(2.0 / (post + pre))
+                drawn = (std * generator.standard_normal((post, pre))).astype(np.float32)
         fine = bool(np.isfinite(drawn).all())
         require(fine, f"Projection {name!r}", "gain", gain, "small enough for finite weights")
         return drawn

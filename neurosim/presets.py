@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neurosim.checks import check_rule
+from neurosim.checks import check_decorrelation, check_rule
 from neurosim.errors import InputError
 from neurosim.frozen import freeze
 from neurosim.network import rnn
@@ -48,7 +48,7 @@ __all__ = [
     "smtj",
 ]
 
-SIZES = ("n_inputs", "n_hidden", "n_outputs", "seed")
+OTHERS = ("n_inputs", "n_hidden", "n_outputs", "decorrelate", "seed")  # what else says
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Preset:
     Attributes
     ----------
     network : mapping
-        Arguments of `neurosim.rnn`, without its sizes and seed.
+        Arguments of `neurosim.rnn`, without its sizes, `decorrelate` and `seed`.
     rule : learning rule
     decorrelation : decorrelation rule or None
     """
@@ -72,10 +72,12 @@ class Preset:
         require(fine, "Preset", "network", self.network, "a mapping of arguments of rnn")
         names = inspect.signature(rnn).parameters
         for name in self.network:
-            fine = name in names and name not in SIZES
-            require(fine, "Preset", "network", name, f"one of {', '.join(names)}, but no size")
-        rnn(1, 1, 1, **self.network)
+            fine = name in names and name not in OTHERS
+            allowed = ", ".join(other for other in names if other not in OTHERS)
+            require(fine, "Preset", "network", name, f"one of {allowed}")
+        network = rnn(1, 1, 1, decorrelate=True, **self.network)
         check_rule(self.rule)
+        check_decorrelation(self.decorrelation, network)
         freeze(self)
 
     def simulator(
@@ -92,7 +94,7 @@ class Preset:
         seed : int
             Of the initial weights and of all noise.
         **more
-            Other arguments of `Simulator`.
+            Other arguments of `Simulator`; a rule or decorrelation takes the place of the preset's.
 
         Raises
         ------
@@ -111,16 +113,16 @@ class Preset:
             if not hasattr(task, name):
                 says = f"Preset: task = {shown(task)} must have {name}, a number of channels"
                 raise InputError(says)
+        given = {"rule": self.rule, "decorrelation": self.decorrelation, **more}
         network = rnn(
             task.n_inputs,
             hidden,
             task.n_targets,
-            decorrelate=self.decorrelation is not None,
+            decorrelate=given["decorrelation"] is not None,
             seed=seed,
             **self.network,
         )
-        more = {"decorrelation": self.decorrelation, "batch": batch, "seed": seed, **more}
-        return Simulator(network, rule=self.rule, **more)
+        return Simulator(network, batch=batch, seed=seed, **given)
 
 
 best_local = Preset(

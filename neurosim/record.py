@@ -14,6 +14,7 @@ from neurosim.engines import Plan
 from neurosim.engines.engine import PERTURBED_VARIABLES, VARIABLES
 from neurosim.errors import InputError
 from neurosim.values import (
+    SIZES,
     STEPS,
     is_count,
     nearest,
@@ -70,8 +71,8 @@ class Probe:
         for name in ("of", "variable"):
             value = getattr(self, name)
             require(isinstance(value, str), "Probe", name, value, "a name")
-        fine = is_count(self.pass_) and self.pass_ >= 0
-        require(fine, "Probe", "pass_", self.pass_, "a pass, a whole number >= 0")
+        pass_ = require_count("Probe", "pass_", self.pass_, 0, SIZES)
+        object.__setattr__(self, "pass_", pass_)
         if not (self.steps is None or isinstance(self.steps, slice) or is_count(self.steps)):
             allowed = "None, an int >= 1, a slice, or a list of steps in [0, T)"
             object.__setattr__(self, "steps", _indices(self, "steps", self.steps, allowed))
@@ -87,22 +88,23 @@ class Probe:
     def sampled(self, n_steps: int) -> list[int]:
         """Steps of a sequence of `n_steps` at which to look."""
         owner = f"Probe {shown(self.name)}"
-        require_count(owner, "n_steps", n_steps, 0, STEPS, of="steps")
+        n_steps = require_count(owner, "n_steps", n_steps, 0, STEPS, of="steps")
         allowed = f"None, an int >= 1, a slice, or a list of steps in [0, {n_steps})"
-        if self.steps is None:
-            return list(range(n_steps))
-        if isinstance(self.steps, slice):
-            try:
-                return list(range(n_steps))[self.steps]
-            except (TypeError, ValueError) as error:
-                text = f"{owner}: steps = {shown(self.steps)} must be {allowed}"
-                raise InputError(text) from error
-        if is_count(self.steps):
-            require(self.steps >= 1, owner, "steps", self.steps, allowed)
-            return list(range(0, n_steps, self.steps))
-        fine = all(step < n_steps for step in self.steps)
-        require(fine, owner, "steps", list(self.steps), allowed)
-        return sorted(set(self.steps))
+        if isinstance(self.steps, tuple):
+            fine = all(step < n_steps for step in self.steps)
+            require(fine, owner, "steps", list(self.steps), allowed)
+            return sorted(set(self.steps))
+        chosen = slice(None) if self.steps is None else self.steps
+        if is_count(chosen):
+            require(chosen >= 1, owner, "steps", chosen, allowed)
+            chosen = slice(None, None, int(chosen))
+        try:
+            found = range(n_steps)[chosen]
+        except Exception as error:  # a slice may hold anything
+            text = f"{owner}: steps = {shown(self.steps)} must be {allowed}"
+            raise InputError(text) from error
+        require_memory(owner, f"{len(found):,} steps", 40 * len(found))
+        return list(found)
 
     def check(self, plan: Plan) -> None:
         """Refuse what this network does not have.
@@ -119,7 +121,7 @@ class Probe:
         shapes = plan.matrices()
         known = [*populations, *shapes]
         if self.of not in known:
-            raise InputError(f"{owner}: of = {self.of!r} does not exist; {nearest(self.of, known)}")
+            raise InputError(f"{owner}: of = {shown(self.of)} does not exist; {nearest(self.of, known)}")
         fine = 0 <= self.pass_ < plan.passes
         require(fine, owner, "pass_", self.pass_, f"a pass, in [0, {plan.passes})")
         if self.of in populations:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from neurosim import checkpoint as checkpoints
 from neurosim import display, screen
+from neurosim.checks import is_masked
 from neurosim.engines.overflow import divergence
 from neurosim.errors import CheckpointError, InputError
 from neurosim.network import Network
@@ -67,12 +68,19 @@ class History:
     interrupted: bool = False
     simulator: Simulator | None = field(default=None, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        fine = isinstance(self.rows, list) and all(isinstance(row, Mapping) for row in self.rows)
-        require(fine, "History", "rows", self.rows, "a list of mappings")
-        require_flag("History", "interrupted", self.interrupted)
-        fine = self.simulator is None or isinstance(self.simulator, Simulator)
-        require(fine, "History", "simulator", self.simulator, "None or a Simulator")
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, if it can be one: `train` and plots work with what is set."""
+        if name == "rows":
+            fine = isinstance(value, list) and all(map(_is_named, value))
+            allowed = f"a list of mappings, an epoch in each; numbers: {', '.join(MEASURED)}"
+            require(fine, "History", name, value, allowed)
+        elif name == "interrupted":
+            require_flag("History", name, value)
+            value = bool(value)
+        elif name == "simulator":
+            fine = value is None or isinstance(value, Simulator)
+            require(fine, "History", name, value, "None or a Simulator")
+        super().__setattr__(name, value)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -103,7 +111,8 @@ class History:
         """The row with the lowest test error: picked on the test, hence optimistic."""
         require(len(self.rows) > 0, "History", "rows", self.rows, "at least one")
         # Not a number is the worst of all, not the best.
-        return min(self.rows, key=lambda row: float(np.nan_to_num(row["test_mse"], nan=np.inf)))
+        errors = np.nan_to_num(self._column("test_mse"), nan=np.inf)
+        return self.rows[int(np.argmin(errors))]
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -117,12 +126,18 @@ class History:
         from neurosim.drawing import axes
 
         ax = axes("History", ax)
-        epochs = [row["epoch"] for row in self.rows]
+        epochs = self._column("epoch")
         for name, words in (("train_mse", "train, while learning"), ("test_mse", "test")):
-            ax.plot(epochs, [row[name] for row in self.rows], label=words)
+            ax.plot(epochs, self._column(name), label=words)
         ax.set(xlabel="epoch", ylabel="mean squared error", yscale="log")
         ax.legend()
         return ax
+
+    def _column(self, name: str) -> list[float]:
+        """Collect a number of all rows."""
+        fine = all(name in row for row in self.rows)
+        require(fine, "History", "rows", self.rows, f"mappings with {name!r} each")
+        return [float(row[name]) for row in self.rows]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
@@ -203,7 +218,9 @@ def train(
     ``history=History.load(path)``.
     """
     fine = history is None or isinstance(history, History)
-    require(fine, "train", "history", history, "None or a History")
+    rows = history.rows if fine and history is not None else []
+    fine = fine and all(map(_is_row, rows, range(len(rows))))
+    require(fine, "train", "history", history, "None or a History that train() made")
     require_function("train", "on_epoch", on_epoch, "history")
     require_function("train", "measure", measure, "sim", "inputs", "targets")
     require_flag("train", "progress", progress)
@@ -214,7 +231,7 @@ def train(
     require(isinstance(sim, Simulator), "train", "sim", sim, "a Simulator; with rule, or a Network")
     assert isinstance(sim, Simulator)
     given = checked(task, "train")
-    _check(sim, given, epochs)
+    epochs = _check(sim, given, epochs)
     history = History(list(history.rows) if history is not None else [], simulator=sim)
     with _Bar(progress, epochs, history.epoch) as bar:
         try:
@@ -285,8 +302,10 @@ def numbers(owner: str, field: str, given: Any) -> dict[str, float]:
     for name, value in given.items():
         require_name(owner, f"a name in {field}", name)
         try:
-            found[name] = math.nan if isinstance(value, str | bytes) else float(value)
-            fine = not isinstance(value, str | bytes)
+            # Float reads text, and leaves out what is masked and half of a complex number.
+            kind = getattr(getattr(value, "dtype", None), "kind", "f")
+            fine = not (isinstance(value, str | bytes) or kind in "cmMSU" or is_masked(value))
+            found[name] = float(value) if fine else math.nan
         except Exception:  # an object's own conversion to a number can raise anything
             fine = False
         require(fine, owner, f"{field}[{name!r}]", value, "a number")
@@ -344,14 +363,21 @@ def _refuse_lost(sim: Simulator, history: History) -> None:
 
 
 def _is_row(row: Any, epoch: int) -> bool:
-    """Whether something read from a file is the row of an epoch."""
-    numbers = isinstance(row, dict) and [row.get(name) for name in MEASURED]
-    known = numbers and all(isinstance(n, int | float) for n in numbers)
-    return bool(known) and row["epoch"] == epoch
+    """Whether something is the row of an epoch, as `train` makes it."""
+    return _is_named(row) and all(name in row for name in MEASURED) and row["epoch"] == epoch
 
 
-def _check(sim: Simulator, task: CheckedTask, epochs: Any) -> None:
-    require_count("train", "epochs", epochs, 0, EPOCHS)
+def _is_named(row: Any) -> bool:
+    """Whether something is a mapping with an epoch, and numbers as far as it has them."""
+    if not (isinstance(row, Mapping) and "epoch" in row):
+        return False
+    given = (row[name] for name in MEASURED if name in row)
+    return all(is_count(n) or isinstance(n, float | np.floating) for n in given)
+
+
+def _check(sim: Simulator, task: CheckedTask, epochs: Any) -> int:
+    """Refuse a task that does not fit; give the number of epochs as Python's own."""
+    wanted: int = require_count("train", "epochs", epochs, 0, EPOCHS)
     for name, population in (
         ("n_inputs", sim.network.inputs),
         ("n_targets", sim.network.outputs),
@@ -362,6 +388,7 @@ def _check(sim: Simulator, task: CheckedTask, epochs: Any) -> None:
                 f"train: task {task_name(task)} has {name} = {shown(size)}, but population "
                 f"{population.name!r} of the Simulator's network has size = {population.size}"
             )
+    return wanted
 
 
 class _Bar:

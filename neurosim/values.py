@@ -55,8 +55,10 @@ def is_number(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """Whether `value` is a whole number of any integer type (a bool is not)."""
-    return not isinstance(value, bool) and isinstance(value, numbers.Integral)
+    """Whether `value` is a whole number of any integer type (a bool, a time, is not)."""
+    # NumPy says that a timedelta64 is an integer, but nothing can be counted by it.
+    whole = isinstance(value, numbers.Integral) and hasattr(value, "__index__")
+    return whole and not isinstance(value, bool)
 
 
 def is_flag(value: Any) -> bool:
@@ -124,7 +126,7 @@ def require_count(
     high: int | None = None,
     of: str = "",
     optional: bool = False,
-) -> None:
+) -> Any:
     """Refuse what is no whole number of at least `low` and less than `high`.
 
     Parameters
@@ -136,6 +138,11 @@ def require_count(
         What is counted, for the message.
     optional : bool
         Whether None is allowed too.
+
+    Returns
+    -------
+    int or None
+        The value as Python's own: a sum or product of NumPy's small integers overflows.
     """
     fine = is_count(value) and low <= value and (high is None or value < high)
     allowed = f"a whole number of {of}" if of else "a whole number"
@@ -146,6 +153,7 @@ def require_count(
         allowed += f" in [{low}, {f'2**{power}' if high == 2**power > MANY else high})"
     allowed = f"None or {allowed}" if optional else allowed
     require(fine or (optional and value is None), owner, field, value, allowed)
+    return None if value is None else int(value)
 
 
 def require_flag(owner: str, field: str, value: Any) -> None:
@@ -185,13 +193,16 @@ def require_function(
 def require_list(owner: str, field: str, values: Any, allowed: str) -> list[Any]:
     """Write an iterable out; refuse what is none, text, a mapping, or has no end."""
     require(not isinstance(values, str | bytes | Mapping), owner, field, values, allowed)
+    said = ""
     try:
         size = len(values) if hasattr(values, "__len__") else 0
-        first = iter(values)
-    except TypeError:  # an array without axes has no length
-        require(False, owner, field, values, allowed)
-    said = shown(values) if size == 0 else ""  # as it is before it has given anything
-    found = list(islice(first, MANY + 1)) if size <= MANY else []
+        said = shown(values) if size == 0 else ""  # as it is before it has given anything
+        found = list(islice(values, MANY + 1)) if size <= MANY else []
+    except Exception as error:  # it is no iterable, or its own code raises
+        why = "" if isinstance(error, TypeError) else f" ({type(error).__name__}: {error})"
+        raise InputError(
+            f"{owner}: {field} = {said or shown(values)} must be {allowed}{why}"
+        ) from error
     if max(size, len(found)) > MANY:
         said = said or shown(values)
         raise InputError(f"{owner}: {field} = {said} must be {allowed}; at most {MANY:,} of them")
@@ -200,14 +211,15 @@ def require_list(owner: str, field: str, values: Any, allowed: str) -> list[Any]
 
 def require_path(owner: str, field: str, value: Any) -> Path:
     """Refuse what is no path, or an empty one; give it as `Path`."""
-    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    fine = isinstance(text, str) and text != ""
+    text, fine = None, False
     try:
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+        fine = isinstance(text, str) and text != ""
         os.lstat(str(text))
-    except ValueError:  # characters that no path can have
-        fine = False
     except OSError as error:
         fine = fine and error.errno != errno.ENAMETOOLONG
+    except Exception:  # characters that no path can have; an object's own code
+        fine = False
     require(fine, owner, field, value, "a path: text that is not empty, or a pathlib.Path")
     return Path(str(text))
 
@@ -236,6 +248,10 @@ def memory() -> int:
     found = []
     with suppress(AttributeError, OSError, ValueError):  # Windows does not say
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(ImportError, OSError):  # nor has it limits, as set by ulimit or a cluster
+        from resource import RLIMIT_AS, getrlimit
+
+        found.append(getrlimit(RLIMIT_AS)[0])
     with suppress(OSError, ValueError):  # a container may have less than the machine
         found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min((n for n in found if n > 0), default=2**40)
@@ -252,12 +268,16 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 def _real(value: Any) -> float:
     """Turn a real number into Python's float, all else into NaN."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not isinstance(value, numbers.Real):
+        return math.nan
+    if isinstance(value, numbers.Integral) and not is_count(value):
         return math.nan
     try:
         return float(value)
-    except (OverflowError, ValueError):
+    except OverflowError:
         return math.inf
+    except Exception:  # another library's number, or what only says that it is one
+        return math.nan
 
 
 def _as_float32(value: float) -> float:

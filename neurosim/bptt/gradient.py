@@ -88,7 +88,7 @@ def gradients(
     {'A': (5, 1), 'R': (5, 5), 'B': (1, 5)}
     """
     weights, inputs, targets = _check_arrays(weights, inputs, targets)
-    check_reach(OWNER, truncate, chunk)
+    truncate, chunk = check_reach(OWNER, truncate, chunk)
     if not is_one_of(neuron, NEURONS):
         known = nearest(neuron, NEURONS)
         raise InputError(f"{OWNER}: neuron = {shown(neuron)} does not exist; {known}")
@@ -103,15 +103,16 @@ def gradients(
     return loss, backward(weights, trace, error, cell, truncate, chunk)
 
 
-def check_reach(owner: str, truncate: Any, chunk: Any) -> None:
-    """Refuse what does not say how far back a loss reaches."""
-    for name, steps in (("truncate", truncate), ("chunk", chunk)):
-        require_count(owner, name, steps, 1, STEPS, of="steps", optional=True)
+def check_reach(owner: str, truncate: Any, chunk: Any) -> tuple[int | None, int | None]:
+    """Refuse what does not say how far back a loss reaches; give it as Python's own numbers."""
+    truncate = require_count(owner, "truncate", truncate, 1, STEPS, of="steps", optional=True)
+    chunk = require_count(owner, "chunk", chunk, 1, STEPS, of="steps", optional=True)
     if truncate is not None and chunk is not None:
         raise InputError(
             f"{owner}: truncate = {truncate} and chunk = {chunk} exclude each other: losses "
             f"reach back either so many steps each, or to the start of their chunk"
         )
+    return truncate, chunk
 
 
 def _check_arrays(weights: Any, inputs: Any, targets: Any) -> tuple[dict[str, Any], Any, Any]:

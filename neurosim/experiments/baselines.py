@@ -70,7 +70,7 @@ def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
     task = checked(task, "baselines")
     fine = isinstance(untrained, Simulator)
     require(fine, "baselines", "untrained", untrained, "a Simulator")
-    require_count("baselines", "epochs", epochs, 1, EPOCHS)
+    epochs = require_count("baselines", "epochs", epochs, 1, EPOCHS)
     return beside(of_task(task), task, untrained, epochs)
 
 

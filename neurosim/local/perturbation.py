@@ -152,8 +152,8 @@ class Perturbation(ProjectionRule):
             object.__setattr__(self, "schedule", "window" if self.window else earliest)
         if self.scale == "published":
             object.__setattr__(self, "reward_scope", "batch")
-        self._refuse_nonsense(owner)
         super().__post_init__()
+        self._refuse_nonsense(owner)  # by numbers of Python's own
 
     def _refuse_nonsense(self, owner: str) -> None:
         window, resync = self.window, self.resync_every

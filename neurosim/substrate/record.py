@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from numbers import Real
 from typing import Any
 
 from neurosim.errors import InputError
@@ -227,7 +226,7 @@ class Substrate:
     def _is_zero(self, name: str) -> bool:
         """Whether a field that may be None is 0, which assumes nothing either."""
         value = getattr(self, name)
-        return isinstance(value, Real) and not is_flag(value) and value == 0
+        return is_number(value) and value == 0
 
     def _check_full_scale(self) -> None:
         if isinstance(self.w_max, Mapping):

@@ -67,7 +67,9 @@ def whole(
     if less_than is not None:
         allowed += f" and less than {less_than[0]} ({shown(less_than[1])})"
     # True is an int in Python; a batch of True is a mistake.
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    # NumPy says that a timedelta64 is an integer, but nothing can be counted by it.
+    countable = isinstance(value, Integral) and hasattr(value, "__index__")
+    if isinstance(value, bool) or not countable:
         raise refuse(owner, field, value, f"a whole number, {allowed}")
     number = int(value)
     if number < at_least or (less_than is not None and number >= less_than[1]):
@@ -114,14 +116,15 @@ def some_path(owner: object, field: str, value: Any, allowed: str) -> None:
     TaskError
         If it is not a path.
     """
-    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    fine = isinstance(text, str) and text != ""
+    text, fine = None, False
     try:
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+        fine = isinstance(text, str) and text != ""
         os.lstat(str(text))
-    except ValueError:  # characters that no path can have
-        fine = False
     except OSError as error:
         fine = fine and error.errno != errno.ENAMETOOLONG
+    except Exception:  # characters that no path can have; an object's own code
+        fine = False
     if not fine:
         raise refuse(owner, field, value, allowed)
 
@@ -176,6 +179,10 @@ def memory() -> int:
     found = []
     with suppress(AttributeError, OSError, ValueError):  # Windows does not say
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(ImportError, OSError):  # nor has it limits, as set by ulimit or a cluster
+        from resource import RLIMIT_AS, getrlimit
+
+        found.append(getrlimit(RLIMIT_AS)[0])
     with suppress(OSError, ValueError):  # a container may have less than the machine
         found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min((n for n in found if n > 0), default=2**40)
