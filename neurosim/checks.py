@@ -213,7 +213,7 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
     require_number(type(decorrelation).__name__, "learning_rate", rate, "(0, inf)")
     if all(p.decorrelation is None for p in network.populations):
         raise InputError(
-            f"Simulator: decorrelation = {decorrelation!r} has nothing to act on; build the "
+            f"Simulator: decorrelation = {shown(decorrelation)} has nothing to act on; build the "
             f"network with decorrelate=True"
         )
 

@@ -19,6 +19,7 @@ from neurosim.errors import CheckpointError, InputError
 from neurosim.frozen import Frozen, frozen
 from neurosim.network import Network, Population, Projection
 from neurosim.substrate import Substrate
+from neurosim.values import shown
 
 BUILT_IN: dict[str, type] = {
     name: getattr(module, name) for module in (neurons, rules) for name in module.__all__
@@ -112,13 +113,13 @@ def kept(what: str, value: Any) -> Any:
         differ = [n for n in then | now if not alike(then.get(n, MISSING), now.get(n, MISSING))]
         if not differ:
             return value if cls in BUILT_IN.values() else made
-        why = f"{differ[0]} is {now.get(differ[0], 'missing')!r} when it is read back"
+        why = f"{differ[0]} is {shown(now.get(differ[0], 'missing'))} when it is read back"
     except Exception as error:  # the class's own code may raise anything
         why = f"{type(error).__name__}: {error}"
     raise InputError(
-        f"Simulator: {what} = {value!r} could not be saved and loaded ({why}); make {cls.__name__} "
-        f"a frozen dataclass of numbers, text and tables of them, or a class that keeps each "
-        f"argument of its __init__() as the attribute of that name"
+        f"Simulator: {what} = {shown(value)} could not be saved and loaded ({why}); make "
+        f"{cls.__name__} a frozen dataclass of numbers, text and tables of them, or a class that "
+        f"keeps each argument of its __init__() as the attribute of that name"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,10 +165,11 @@ class Network:
         require(len(self.populations) >= 2, "Network", "populations", self.populations, "2 or more")
         require_count("Network", "seed", self.seed, 0, SEEDS)
         order = {p.name: i for i, p in enumerate(self.populations)}
+        posts = {p.post for p in self.projections}
         matrices = [p.name for p in self.projections]
         matrices += [p.decorrelation for p in self.populations if p.decorrelation is not None]
         names = [p.name for p in self.populations] + matrices
-        double = sorted({n for n in names if names.count(n) > 1})
+        double = sorted(name for name, times in Counter(names).items() if times > 1)
         allowed = "different for every population and matrix"
         require(not double, "Network", "names", double, allowed)
         for i, population in enumerate(self.populations):
@@ -177,7 +179,7 @@ class Network:
             require(fine, "Network", where, population.neuron, allowed)
             # Who asks for no pre-activation needs no synapses.
             alone = i == 0 or not _hears(population.neuron)
-            reached = alone or any(p.post == population.name for p in self.projections)
+            reached = alone or population.name in posts
             require(reached, "Network", "population", population.name, "the post of a projection")
         for projection in self.projections:
             owner = f"Projection {projection.name!r}"
@@ -255,10 +257,17 @@ class Network:
         It can if its neurons have a memory, or if a delayed projection starts
         from it or from a population that it reaches within the step.
         """
-        if getattr(self.population(population).neuron, "tau", 1.0) > 1:
-            return True
-        leaving = [p for p in self.projections if p.pre == population]
-        return any(p.delay == 1 or self.lasts(p.post) for p in leaving)
+        wanted = self.population(population).name
+        felt = {p.name for p in self.populations if getattr(p.neuron, "tau", 1.0) > 1}
+        felt |= {p.pre for p in self.projections if p.delay == 1}
+        reached = defaultdict(set)
+        for projection in self.projections:
+            reached[projection.pre].add(projection.post)
+        # Within a step, signals go to later populations only: each is looked at once.
+        for later in reversed(self.populations):
+            if reached[later.name] & felt:
+                felt.add(later.name)
+        return wanted in felt
 
     def initial_weights(self) -> Weights:
         """Draw the weights a network starts with.
@@ -287,7 +296,7 @@ class Network:
         sizes = require_list("Network", "shape", shape, "two sizes")
         require(len(sizes) == 2, "Network", "shape", shape, "two sizes")
         post, pre = (require_count("Network", "shape", size, 1, SIZES) for size in sizes)
-        require_number("Network", "gain", gain, "[0, inf)")
+        gain = require_number("Network", "gain", gain, "[0, inf)")
         require_one_of("Network", "initial", initial, INITIAL)
         # Drawn as float64, and scaled in another array; QR has some more.
         arrays = 5 if initial == "orthogonal" else 2
@@ -354,7 +363,7 @@ def rnn(
     InputError
         For a value outside what is allowed.
     """
-    require_number("rnn", "bias", bias, "[0, inf)")
+    bias = require_number("rnn", "bias", bias, "[0, inf)")
     require_flag("rnn", "decorrelate", decorrelate)
     hidden = Population(
         "hidden",

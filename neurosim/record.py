@@ -94,7 +94,7 @@ class Probe:
             fine = all(step < n_steps for step in self.steps)
             require(fine, owner, "steps", list(self.steps), allowed)
             return sorted(set(self.steps))
-        chosen = slice(None) if self.steps is None else self.steps
+        chosen: Any = slice(None) if self.steps is None else self.steps
         if is_count(chosen):
             require(chosen >= 1, owner, "steps", chosen, allowed)
             chosen = slice(None, None, int(chosen))
@@ -121,7 +121,9 @@ class Probe:
         shapes = plan.matrices()
         known = [*populations, *shapes]
         if self.of not in known:
-            raise InputError(f"{owner}: of = {shown(self.of)} does not exist; {nearest(self.of, known)}")
+            raise InputError(
+                f"{owner}: of = {shown(self.of)} does not exist; {nearest(self.of, known)}"
+            )
         fine = 0 <= self.pass_ < plan.passes
         require(fine, owner, "pass_", self.pass_, f"a pass, in [0, {plan.passes})")
         if self.of in populations:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurosim.checks import numbers
 from neurosim.errors import InputError
-from neurosim.values import is_count, require, require_name
+from neurosim.values import SIZES, require, require_count, require_name
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
@@ -52,9 +52,7 @@ class CheckedTask:
     def __init__(self, task: TaskLike) -> None:
         self._task = task
         for size in ("n_inputs", "n_targets"):
-            value = getattr(task, size, 1)
-            fine = is_count(value) and value >= 1
-            require(fine, task_name(task), size, value, "a whole number >= 1")
+            require_count(task_name(task), size, getattr(task, size, 1), 1, SIZES)
 
     def __repr__(self) -> str:
         return repr(self._task)
@@ -76,9 +74,9 @@ class CheckedTask:
         owner = f"{task_name(self)}.{call}"
         try:
             inputs, targets = given
-        except (TypeError, ValueError):
+        except Exception as error:  # no pair, or an object whose own code raises
             what = f"is {type(given).__name__}, must be two arrays: (inputs, targets)"
-            raise InputError(f"{owner}: what it returns {what}") from None
+            raise InputError(f"{owner}: what it returns {what}") from error
         features = (getattr(self._task, size, None) for size in ("n_inputs", "n_targets"))
         n_in, n_out = features
         inputs = numbers(inputs, "inputs", (None, None, n_in), owner)

@@ -23,6 +23,7 @@ from neurosim.task import CheckedTask, TaskLike, checked, task_name
 from neurosim.values import (
     EPOCHS,
     is_count,
+    is_number,
     require,
     require_count,
     require_flag,
@@ -372,7 +373,7 @@ def _is_named(row: Any) -> bool:
     if not (isinstance(row, Mapping) and "epoch" in row):
         return False
     given = (row[name] for name in MEASURED if name in row)
-    return all(is_count(n) or isinstance(n, float | np.floating) for n in given)
+    return all(is_number(n) or isinstance(n, float | np.floating) for n in given)
 
 
 def _check(sim: Simulator, task: CheckedTask, epochs: Any) -> int:

@@ -44,7 +44,11 @@ def shown(value: Any) -> str:
         text = repr(value)
     except Exception:  # a whole number of thousands of digits; an object whose repr raises
         text = object.__repr__(value)
-    text = " ".join(text.split()) if "\n" in text else text
+    return shortened(" ".join(text.split()) if "\n" in text else text)
+
+
+def shortened(text: str) -> str:
+    """Cut text to a bounded length."""
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
 
 
@@ -78,7 +82,7 @@ def require_number(
     within: str = "(-inf, inf)",
     allowed: str | None = None,
     optional: bool = False,
-) -> None:
+) -> Any:
     """Refuse what is no finite real number in an interval, or leaves it as a float32.
 
     Parameters
@@ -91,12 +95,17 @@ def require_number(
         What is allowed, if it is more than the interval says.
     optional : bool
         Whether None is allowed too.
+
+    Returns
+    -------
+    float or None
+        The value as Python's own: a product with one of NumPy's small floats has few digits.
     """
     if optional and value is None:
-        return
+        return None
     real, held = _real(value), _as_float32(_real(value))
     if is_number(value) and _inside(real, within) and _inside(held, within):
-        return
+        return real
     low, high = _ends(within)
     if allowed is None:
         allowed = f"a number in {within}"
@@ -192,7 +201,8 @@ def require_function(
 
 def require_list(owner: str, field: str, values: Any, allowed: str) -> list[Any]:
     """Write an iterable out; refuse what is none, text, a mapping, or has no end."""
-    require(not isinstance(values, str | bytes | Mapping), owner, field, values, allowed)
+    text = isinstance(values, str | bytes | bytearray | memoryview)
+    require(not text and not isinstance(values, Mapping), owner, field, values, allowed)
     said = ""
     try:
         size = len(values) if hasattr(values, "__len__") else 0

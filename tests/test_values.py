@@ -46,6 +46,27 @@ class Unruly:
         raise RuntimeError("no")
 
 
+class Uncountable:
+    """A list whose length cannot be known, with an end that never comes."""
+
+    def __len__(self):
+        raise RuntimeError("no length")
+
+    def __iter__(self):
+        raise RuntimeError("no items")
+
+
+class Nowhere:
+    """A path that leads to an error."""
+
+    def __fspath__(self):
+        raise RuntimeError("no path")
+
+
+def nested(deep):
+    return functools.reduce(lambda inner, _: [inner], range(deep), 1.0)
+
+
 # Each is made anew: a generator can be gone through once.
 BAD = [
     lambda: None,
@@ -94,6 +115,13 @@ BAD = [
     itertools.count,
     lambda: slice("a"),
     lambda: Path(),
+    # NumPy says that these are whole numbers.
+    lambda: np.timedelta64(3, "s"),
+    lambda: np.timedelta64(3),
+    Uncountable,
+    Nowhere,
+    lambda: (1 / 0 for _ in range(3)),
+    lambda: nested(900),
 ]
 
 NET = ns.rnn(1, 3, 1, decorrelate=True, seed=1)
@@ -321,6 +349,51 @@ def test_a_bad_value_is_refused_or_meaningful(name, parameter, place):
     assert not faults, "\n".join(faults)
 
 
+# What is set, or lies within what is given: by what is done with a value there.
+WITHIN = {
+    "History.rows": lambda value: shown_history("rows", value),
+    "History.interrupted": lambda value: shown_history("interrupted", value),
+    "History.simulator": lambda value: shown_history("simulator", value),
+    "a row": lambda value: shown_history("rows", [value]),
+    "test_mse of a row": lambda value: shown_history("rows", [{"epoch": 0, "test_mse": value}]),
+    "count of a state": lambda value: ns.bptt.SGD(MATRICES, RATES).set_state({"count": value}),
+    "state": lambda value: ns.bptt.SGD(MATRICES, RATES).set_state(value),
+    "what | adds": lambda value: ns.Substrate() | value,
+    "a side of a shape": lambda value: NET.draw("A", (value, 2), 1.0),
+    "a measure": lambda value: ns.train(
+        simulator(), task(), measure=measuring({"a": value}), **quietly
+    ),
+    "a score": lambda value: ns.train(simulator(), Judging({"mse": value}), **quietly),
+    "what train() returns": lambda value: ns.train(simulator(), Shown(value), **quietly),
+    "n_inputs": lambda value: ns.train(simulator(), Judging({"mse": 1.0}, value), **quietly),
+    "decorrelate of a preset": lambda value: ns.presets.Preset(
+        {"decorrelate": value}, ns.ANP(1e-3)
+    ),
+}
+
+
+def shown_history(name, value):
+    history = ns.History([{"epoch": 0, "train_mse": 1.0, "test_mse": 1.0}])
+    setattr(history, name, value)
+    assert repr(history)
+    assert history.epoch == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("where", WITHIN)
+def test_a_bad_value_within_something_is_refused_or_meaningful(where, place):
+    faults = []
+    for value in (bad() for bad in BAD):
+        try:
+            WITHIN[where](value)
+        except ERRORS:
+            continue
+        except Exception as error:
+            words = f"{values.shown(value)[:60]}: {type(error).__name__}: {str(error)[:150]}"
+            faults.append(words)
+    assert not faults, "\n".join(faults)
+
+
 # ------------------------------------------------------------------- what is said
 
 
@@ -331,13 +404,21 @@ def measuring(returned):
 class Judging:
     """A task that judges as it is told."""
 
-    def __init__(self, scores):
-        self._scores = scores
+    def __init__(self, scores, n_inputs=1):
+        self._scores, self.n_inputs = scores, n_inputs
         self.train = lambda epoch: tuple(DATA.values())
         self.test = lambda: tuple(DATA.values())
 
     def score(self, outputs, targets):
         return self._scores
+
+
+class Shown(Judging):
+    """A task that shows what it is given."""
+
+    def __init__(self, pair):
+        super().__init__({"mse": 1.0})
+        self.train = lambda epoch: pair
 
 
 class Own:
@@ -390,6 +471,48 @@ def nan(name):
 
 quietly = {"epochs": 0, "progress": False}
 SAID = {
+    "ANP: learning_rate = np.timedelta64(3,'s') must be a finite number": (
+        lambda: ns.ANP(np.timedelta64(3, "s"))
+    ),
+    "Network: populations = <generator object": lambda: ns.Network((1 / 0 for _ in "a"), ()),
+    "must be a Population each (ZeroDivisionError: division by zero)": (
+        lambda: ns.Network((1 / 0 for _ in "a"), ())
+    ),
+    "Simulator: inputs must be numbers of shape": (
+        lambda: simulator().run(nested(5000), DATA["targets"])
+    ),
+    "Preset: network = 'decorrelate' must be one of neuron, gain, input_gain, recurrent, bias": (
+        lambda: ns.presets.Preset({"decorrelate": True}, ns.ANP(1e-3))
+    ),
+    "Simulator: decorrelation = 5 must be an instance": (
+        lambda: ns.presets.Preset({}, ns.ANP(1e-3), 5)
+    ),
+    "Substrate: what | adds = 5 must be a Substrate or a mapping of its fields": (
+        lambda: ns.Substrate() | 5
+    ),
+    "train: what measure returns['a'] = np.complex64(1+2j) must be a number": (
+        lambda: ns.train(
+            simulator(), task(), measure=measuring({"a": np.complex64(1 + 2j)}), **quietly
+        )
+    ),
+    "train: what measure returns['a'] = masked must be a number": (
+        lambda: ns.train(simulator(), task(), measure=measuring({"a": np.ma.masked}), **quietly)
+    ),
+    "train: history = History(1 rows) must be None or a History that train() made": (
+        lambda: ns.train(simulator(), task(), history=ns.History([{"epoch": 0}]), **quietly)
+    ),
+    "History: rows = [{'epoch': 0}] must be mappings with 'test_mse' each": (
+        lambda: ns.History([{"epoch": 0}]).best
+    ),
+    "Probe: pass_ = 100000000000000000000 must be a whole number in [0, 2": (
+        lambda: ns.Probe("A", pass_=10**20)
+    ),
+    "4,000,000,000 steps would take 160 GB of memory": (
+        lambda: ns.Probe("hidden").sampled(4_000_000_000)
+    ),
+    "state['count'] = -1 must be a whole number of steps": (
+        lambda: ns.bptt.SGD(MATRICES, RATES).set_state({"count": -1})
+    ),
     "ANP: schedule = array([1., 2.]) must be one of None, online, window, sequence": (
         lambda: ns.ANP(1e-3, schedule=np.array([1.0, 2.0]))
     ),
@@ -409,7 +532,9 @@ SAID = {
     "Substrate: act_bits = False must be": lambda: ns.Substrate(act_bits=False),
     "Substrate: telegraph_dwell = False must be": lambda: ns.Substrate(telegraph_dwell=False),
     "Substrate: w_max = [] must be": lambda: ns.Substrate(w_max=[]),
-    "Probe: pass_ = array([1, 2]) must be a pass": lambda: ns.Probe("A", pass_=np.array([1, 2])),
+    "Probe: pass_ = array([1, 2]) must be a whole number": lambda: ns.Probe(
+        "A", pass_=np.array([1, 2])
+    ),
     "Probe 'hidden.x': units = count(0) must be None or a list": (
         lambda: simulator().run(**DATA, probes=[ns.Probe("hidden", units=itertools.count())])
     ),
@@ -481,7 +606,7 @@ SAID = {
         lambda: ns.Simulator(NET, decorrelation=Decorrelating(), engine="objects")
     ),
     "Model: tau = 'x' must be a finite number of steps": lambda: ns.rnn(1, 2, 1, neuron=Model("x")),
-    "Preset: network = 'hidden' must be one of n_inputs": (
+    "Preset: network = 'hidden' must be one of neuron": (
         lambda: ns.presets.Preset({"hidden": 3}, ns.ANP(1e-3))
     ),
     # Sizes.
@@ -571,6 +696,68 @@ def test_a_flag_of_numpys_is_a_flag():
     assert told.outputs.shape == (4, 1, 1)
     assert simulator().run(**DATA, outputs=np.bool_(False)).outputs is None
     assert ns.rnn(1, 2, 1, decorrelate=np.bool_(False)) == ns.rnn(1, 2, 1)
+
+
+def test_numpys_small_numbers_are_as_pythons():
+    """A sum, product or remainder with one of them overflows, or has few digits."""
+    for size in (np.int8(100), np.uint8(200), np.uint16(300)):
+        drawn, wanted = (NET.draw("A", (n, n), 1.0) for n in (size, int(size)))
+        np.testing.assert_array_equal(drawn, wanted)
+    gain = np.float16(0.1)
+    np.testing.assert_array_equal(NET.draw("A", (2, 3), gain), NET.draw("A", (2, 3), float(gain)))
+    assert ns.rnn(1, 2, 1, bias=gain) == ns.rnn(1, 2, 1, bias=float(gain))
+    for rule in (ns.NP, ns.WP):
+        small = rule(1e-3, reward="global", window=np.uint8(150), resync_every=300)
+        assert small == rule(1e-3, reward="global", window=150, resync_every=300)
+    data = {"weights": MATRICES, "inputs": np.ones((300, 1, 1)), "targets": np.ones((300, 1, 1))}
+    for name in ("chunk", "truncate"):
+        found, wanted = (ns.bptt.gradients(**data, **{name: n})[1] for n in (np.uint8(200), 200))
+        np.testing.assert_array_equal(found["R"], wanted["R"])
+
+
+@pytest.mark.parametrize("epochs", [np.int8(127), np.uint8(255), np.uint16(65535)])
+def test_as_many_epochs_are_trained_as_were_asked_for(epochs):
+    def stop(history):
+        raise KeyboardInterrupt
+
+    assert ns.train(simulator(), task(), epochs, on_epoch=stop, progress=False).interrupted
+
+
+def test_a_network_is_wired_whatever_its_size():
+    """However many ways there are through it, and however long they are."""
+    layers = [ns.Population("input", 1)]
+    layers += [ns.Population(f"{side}{k}", 1, ns.Tanh()) for k in range(60) for side in "ab"]
+    wires = [(p, q) for k, p in enumerate(layers) for q in layers[k + 1 : k + 4]]
+    net = ns.Network(
+        layers, [ns.Projection(f"{p.name} {q.name}", p.name, q.name) for p, q in wires]
+    )
+    assert not net.lasts("a0")
+    again = ns.Projection("again", "b59", "b59", delay=1)
+    assert ns.Network(layers, [*net.projections, again]).lasts("a0")
+
+
+def test_a_preset_takes_another_rule_and_decorrelation():
+    start = ns.presets.best_local
+    rules = {"rule": ns.NP(1e-3), "decorrelation": ns.Decorrelation(1e-4)}
+    sim = start.simulator(task(), 2, 1, engine="objects", **rules)
+    assert (sim.rule, sim.decorrelation) == tuple(rules.values())
+
+
+def test_a_loss_that_float32_cannot_hold_is_a_divergence():
+    with pytest.raises(ns.DivergenceError):
+        simulator().run(DATA["inputs"], DATA["targets"] + 3e19)
+
+
+def test_a_limit_of_the_system_is_one_of_memory():
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = 2**40 if hard < 0 else hard
+    looks = (values.memory, neurosim_tasks.checks.memory)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+        assert all(look.__wrapped__() <= limit for look in looks)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def test_what_is_measured_becomes_numbers_of_pythons_own():

@@ -15,6 +15,7 @@ import typer
 from neurosim import screen
 from neurosim.cli.app import Config, Set, app, print_table, quoted, say_config, say_engine
 from neurosim.errors import InputError
+from neurosim.values import shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,7 +206,7 @@ def _range(text: str) -> tuple[str, tuple[float, float]]:
     try:
         low, high = map(float, ends.split(","))
     except ValueError:
-        raise InputError(f"--search {text}: must be table.key=low,high") from None
+        raise InputError(f"--search {shortened(text)}: must be table.key=low,high") from None
     return name.strip(), (low, high)
 
 

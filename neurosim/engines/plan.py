@@ -120,8 +120,8 @@ class Plan:
                 if scalar(type(population.neuron), "slope") is None:
                     raise InputError(
                         f"{owner}: population {population.name!r} has neuron = "
-                        f"{population.neuron!r}, which has no function slope(), the derivative "
-                        f"of its activity, and {owner} asks for it"
+                        f"{shown(population.neuron)}, which has no function slope(), the "
+                        f"derivative of its activity, and {owner} asks for it"
                     )
         for name in self.feedback:
             if name in network.matrices:

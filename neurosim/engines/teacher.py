@@ -127,8 +127,9 @@ class Teacher:
             progress.outputs[t] = [[n.s[b] for n in outputs] for b in range(plan.batch)]
         for b in range(plan.batch):
             loss = sum(_square(n.s[b] - float(progress.targets[t, b, n.index])) for n in outputs)
-            progress.loss[t, b] = loss
-            sound = sound and loss - loss == 0.0
+            with np.errstate(over="ignore"):  # a loss that float32 cannot hold is none
+                progress.loss[t, b] = loss
+            sound = sound and bool(np.isfinite(progress.loss[t, b]))
         return sound
 
     def teach(self, progress: Progress, t: int) -> None:

@@ -28,7 +28,7 @@ from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
 from neurosim.task import checked
-from neurosim.values import is_count, is_number, is_one_of, nearest, require, shown
+from neurosim.values import is_count, is_number, is_one_of, nearest, require, shortened, shown
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
@@ -290,8 +290,8 @@ def read(
         try:
             _put(given, *override(text))
         except InputError as error:
-            says = str(error)
-            raise InputError(says if "--set" in says else f"--set {text}: {says}") from error
+            says, said = str(error), shortened(text)
+            raise InputError(says if "--set" in says else f"--set {said}: {says}") from error
     return given, path.stem, str(path)
 
 
@@ -505,7 +505,7 @@ def override(text: str) -> tuple[str, Any]:
     """
     field, equals, right = text.partition("=")
     if not equals or "." not in field or not all(field.strip().split(".")):
-        raise InputError(f"--set {text}: must be table.key=value")
+        raise InputError(f"--set {shortened(text)}: must be table.key=value")
     return field.strip(), tables.literal(right)
 
 

@@ -51,8 +51,8 @@ def read(text: str) -> dict[str, Any]:
         says = f"{error}: a number must have digits on both sides of its point, as in 0.5"
         raise InputError(says) from None
     except (ValueError, RecursionError) as error:
-        says = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise InputError(says) from None
+        deep = isinstance(error, RecursionError)
+        raise InputError("nested too deep" if deep else "a number of too many digits") from None
     refuse_deep(found)
     return found
 

@@ -260,8 +260,8 @@ class Substrate:
         """
         if isinstance(other, Substrate):
             return replace(self, **other.assumed)
-        if not isinstance(other, Mapping):
-            return NotImplemented
+        allowed = "a Substrate or a mapping of its fields"
+        require(isinstance(other, Mapping), "Substrate", "what | adds", other, allowed)
         names = [f.name for f in fields(self)]
         for name in other:
             if name not in names:

@@ -68,8 +68,7 @@ def whole(
         allowed += f" and less than {less_than[0]} ({shown(less_than[1])})"
     # True is an int in Python; a batch of True is a mistake.
     # NumPy says that a timedelta64 is an integer, but nothing can be counted by it.
-    countable = isinstance(value, Integral) and hasattr(value, "__index__")
-    if isinstance(value, bool) or not countable:
+    if isinstance(value, bool) or not (isinstance(value, Integral) and hasattr(value, "__index__")):
         raise refuse(owner, field, value, f"a whole number, {allowed}")
     number = int(value)
     if number < at_least or (less_than is not None and number >= less_than[1]):

@@ -13,7 +13,7 @@ import numpy as np
 
 from neurosim.errors import InputError
 from neurosim.experiments import tables
-from neurosim.values import is_count, is_number, nearest, shown
+from neurosim.values import is_count, is_number, nearest, shortened, shown
 
 SEEDS = "seeds"
 BLOCKS = ("product", "zip", SEEDS)
@@ -243,15 +243,16 @@ def option(text: str) -> Axis:
         If it is not of this form.
     """
     field, equals, right = (part.strip() for part in text.partition("="))
+    said = shortened(text)
     if not equals or "." not in field or not right:
         raise InputError(
-            f"--over {text}: must be table.key=value,value,... or table.key=log(low,high,points)"
+            f"--over {said}: must be table.key=value,value,... or table.key=log(low,high,points)"
         )
     try:
         given = _given(right)
         return Axis(tuple({field: value} for value in values(field, given)))
     except InputError as error:
-        raise InputError(f"--over {text}: {error}") from error
+        raise InputError(f"--over {said}: {error}") from error
 
 
 def _given(text: str) -> Any:
@@ -281,7 +282,8 @@ def seeds_option(text: str) -> tuple[int, ...]:
         parts = [tables.literal(part) for part in text.split(",") if part.strip()]
         found = _seeds(parts[0] if len(parts) == 1 and "," not in text else parts)
     except InputError as error:
-        says = str(error).removeprefix("[sweep] seeds = ")
-        raise InputError(f"--seeds {says}") from error
+        says, ours = str(error), "[sweep] seeds = "
+        says = says if ours in says else f"{shortened(text)}: {says}"
+        raise InputError(f"--seeds {says.removeprefix(ours)}") from error
     assert found is not None
     return found
