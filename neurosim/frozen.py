@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from neurosim.errors import InputError
+from neurosim.values import is_count
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -51,12 +52,12 @@ def frozen(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, numbers.Integral):
+    if is_count(value):
         return int(value)
-    if isinstance(value, numbers.Real):
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         try:
             return float(value)
-        except OverflowError:  # a fraction beyond all floats
+        except Exception:  # a fraction beyond all floats, or another library's number
             return value
     if isinstance(value, Mapping):
         return Frozen({frozen(key): frozen(item) for key, item in value.items()})

@@ -614,6 +614,12 @@ SAID = {
     "units of time would take": lambda: neurosim_tasks.MackeyGlass(steps=10**15),
     "100000000000000000000 sequences": lambda: neurosim_tasks.Copying(sequences=10**19),
     "lags = 1000000000000 for": lambda: task().baselines(lags=10**12),
+    "lags = 100000 for 2 steps would take 1.6e+04 GB": (
+        lambda: neurosim_tasks.Copying(1, 0, 1, 1, test_sequences=1).baselines(lags=10**5)
+    ),
+    "Weather: a year in sha256 = <NA> must be a whole number, or text": (
+        lambda: neurosim_tasks.Weather(year=2000, sha256={pd.NA: "0" * 64})
+    ),
     "Population 'hidden': size = 1000000000000000000000000000000 must be a whole number in [1, 2": (
         lambda: ns.rnn(1, 10**30, 1)
     ),

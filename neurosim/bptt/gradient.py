@@ -144,9 +144,6 @@ def _check_arrays(weights: Any, inputs: Any, targets: Any) -> tuple[dict[str, An
 def _array(name: str, values: Any, axes: int) -> Any:
     """An array of numbers, of whichever library."""
     shape = {2: "(n_post, n_pre)", 3: "(T, batch, features)"}[axes]
-    if np.ma.is_masked(values):
-        raise InputError(f"{OWNER}: {name} must be numbers of shape {shape}, and none masked")
-    values = np.ma.getdata(values) if isinstance(values, np.ma.MaskedArray) else values
     array = array_of(OWNER, name, values, shape)
     if array.ndim != axes or 0 in array.shape:
         raise InputError(f"{OWNER}: {name} has shape {array.shape}, must be {shape}")
@@ -159,10 +156,15 @@ def _array(name: str, values: Any, axes: int) -> Any:
 def array_of(owner: str, name: str, values: Any, shape: str) -> Any:
     """An array of numbers, of whichever library; `shape` is what is wanted, for the message."""
     try:
-        array = values if hasattr(values, "__array_function__") else np.asarray(values)
+        masked, own = np.ma.is_masked(values), isinstance(values, np.ndarray)
+        # A matrix of NumPy's multiplies in its own way: it is taken as the array that it holds.
+        other = hasattr(values, "__array_function__") and not own
+        array = values if other else np.asarray(values)
         kind = array.dtype.kind
     except Exception as error:  # an object's own conversion to an array can raise anything
         raise InputError(f"{owner}: {name} must be numbers of shape {shape} ({error})") from error
+    if masked:
+        raise InputError(f"{owner}: {name} must be numbers of shape {shape}, and none masked")
     if kind not in "fiu":
         raise InputError(f"{owner}: {name} must be numbers of shape {shape}, not {array.dtype}")
     return array

@@ -95,8 +95,9 @@ class SGD:
         require(isinstance(state, Mapping), self._owner, "state", state, "a mapping, by name")
         for name in (*self.memory, "count"):
             require(name in state, self._owner, "state", list(state), f"with {name!r}")
-        count = array_of(self._owner, "state['count']", state["count"], "()")
-        fine = count.ndim == 0 and 0 <= count < 2**53 and count == int(count)
+        given = array_of(self._owner, "state['count']", state["count"], "()")
+        count = float(given) if given.ndim == 0 else -1.0
+        fine = 0 <= count < 2**53 and count == int(count)
         allowed = "a whole number of steps in [0, 2**53)"
         require(fine, self._owner, "state['count']", state["count"], allowed)
         for name, values in self.memory.items():

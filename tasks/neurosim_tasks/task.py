@@ -150,7 +150,8 @@ class Task(ABC):
         lags = whole(self, "lags", lags, at_least=1)
         pairs = (self.train(), self.test())
         (train, train_targets), (test, test_targets) = (tuple(map(np.asarray, p)) for p in pairs)
-        nbytes = 8 * lags * max(train.size, test.size)
+        # The lagged inputs, and what they have to do with each other.
+        nbytes = 8 * lags * max(train.size, test.size) + 16 * (lags * train.shape[-1]) ** 2
         fits(self, f"lags = {shown(lags)} for {len(train)} steps", nbytes)
         now, past = regression.fit(train, train_targets), (lags, self.lag_padding)
         before = regression.fit(regression.lagged(train, *past), train_targets)
