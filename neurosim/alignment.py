@@ -18,7 +18,15 @@ from neurosim.network import Network, rnn
 from neurosim.neurons import One
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
-from neurosim.values import SEEDS, is_count, require, require_count, require_flag, require_list
+from neurosim.values import (
+    SEEDS,
+    STEPS,
+    is_count,
+    require,
+    require_count,
+    require_flag,
+    require_list,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -260,7 +268,7 @@ def _lengths(field: str, lengths: Any) -> list[int]:
     """Refuse what is not whole numbers of steps."""
     allowed = "whole numbers of steps >= 1"
     found = require_list("align", field, lengths, allowed)
-    fine = all(is_count(length) and length >= 1 for length in found)
+    fine = all(is_count(length) and 1 <= length < STEPS for length in found)
     require(fine, "align", field, lengths, allowed)
     return [int(length) for length in found]
 

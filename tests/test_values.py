@@ -639,6 +639,9 @@ SAID = {
     "BPTT: a memory of 4,000,000,000 steps would take": (
         lambda: ns.Simulator(NET, ns.BPTT(1e-3, truncate=4 * 10**9), batch=1000)
     ),
+    "align: chunks = [100000000000] must be whole numbers of steps": (
+        lambda: ns.align(simulator(), **DATA, chunks=[10**11])
+    ),
     "align: truncations = count(1) must be whole numbers": (
         lambda: ns.align(simulator(), **DATA, truncations=itertools.count(1))
     ),

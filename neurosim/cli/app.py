@@ -23,6 +23,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def path(text: str) -> Path:
+    """Read a path of the command line; an empty one is none, though Python takes it for a dot."""
+    if not text:
+        raise typer.BadParameter("must be a path, and is empty")
+    return Path(text)
+
+
 Config = Annotated[str, typer.Argument(help="A TOML file, or a name from `list configs`.")]
 Set = Annotated[
     list[str] | None,

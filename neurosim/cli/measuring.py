@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Config, Set, app, print_table, say_config, say_engine
+from neurosim.cli.app import Config, Set, app, path, print_table, say_config, say_engine
 
 
 @app.command()
@@ -29,11 +29,12 @@ def align(
         list[int] | None, typer.Option(metavar="K", help="Steps of a gradient's chunks.")
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Take the weights from this run's folder or checkpoint.")
+        Path | None,
+        typer.Option(parser=path, help="Take the weights from this run's folder or checkpoint."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of weights, noise and data.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the table as files and a figure.")
+        Path | None, typer.Option(parser=path, help="Folder for the table as files and a figure.")
     ] = None,
 ) -> None:
     """Compare a rule's updates with gradients: direction, bias, variance."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from neurosim.cli.app import app
+from neurosim.cli.app import app, path
 
 
 @app.command()
@@ -15,10 +15,14 @@ def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR", help="A run's, sweep's or figure's folder; or several, side by side."
+            parser=path,
+            metavar="DIR",
+            help="A run's, sweep's or figure's folder; or several, side by side.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The file. [default: DIR/report.html]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=path, help="The file. [default: DIR/report.html]")
+    ] = None,
 ) -> None:
     """Write a page for people: one HTML file that needs nothing else."""
     from neurosim import screen

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Set, app, quoted, say_config, say_engine
+from neurosim.cli.app import Set, app, path, quoted, say_config, say_engine
 from neurosim.cli.sweeping import Gpus, Jobs, Scheduler, exit_by, interruptible, say_failures
 
 
@@ -22,7 +22,8 @@ def reproduce(
     seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 5,
     jobs: Jobs = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where runs and reports go. [default: reproduced/<scale>]")
+        Path | None,
+        typer.Option(parser=path, help="Where runs and reports go. [default: reproduced/<scale>]"),
     ] = None,
     set_: Set = None,
     scheduler: Scheduler = None,

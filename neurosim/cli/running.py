@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Config, Set, app, print_table, quoted, say_config, say_engine
+from neurosim.cli.app import Config, Set, app, path, print_table, quoted, say_config, say_engine
 from neurosim.errors import DeviceError, DivergenceError
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def run(
     config: Config,
     set_: Set = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder. [default: runs/<config>-<hash>]")
+        Path | None,
+        typer.Option(parser=path, help="The run's folder. [default: runs/<config>-<hash>]"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run.")] = False,
     engine: Annotated[

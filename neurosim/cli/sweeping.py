@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim import screen
-from neurosim.cli.app import Config, Set, app, print_table, quoted, say_config, say_engine
+from neurosim.cli.app import Config, Set, app, path, print_table, quoted, say_config, say_engine
 from neurosim.errors import InputError
 from neurosim.values import shortened
 
@@ -58,7 +58,8 @@ def sweep(
     seeds: Seeds = None,
     set_: Set = None,
     out: Annotated[
-        Path | None, typer.Option(help="The sweep's folder. [default: sweeps/<config>-<hash>]")
+        Path | None,
+        typer.Option(parser=path, help="The sweep's folder. [default: sweeps/<config>-<hash>]"),
     ] = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
@@ -104,14 +105,15 @@ def sweep(
 
 @app.command()
 def compare(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of sweeps or runs.")],
+    folders: Annotated[list[Path], typer.Argument(parser=path, help="Folders of sweeps or runs.")],
     by: Annotated[
         list[str] | None,
         typer.Option(metavar="TABLE.KEY", help="Tell runs apart by this. [default: what differs]"),
     ] = None,
     metric: Annotated[str, typer.Option(help="The column to compare.")] = "test_mse",
     out: Annotated[
-        Path | None, typer.Option(help="Write the table there (.parquet, .csv or .md).")
+        Path | None,
+        typer.Option(parser=path, help="Write the table there (.parquet, .csv or .md)."),
     ] = None,
 ) -> None:
     """Put runs side by side: mean, least and greatest over seeds, the lowest mean first."""
@@ -138,7 +140,8 @@ def tune(
     seeds: Seeds = None,
     set_: Set = None,
     out: Annotated[
-        Path | None, typer.Option(help="The search's folder. [default: tunings/<config>-<hash>]")
+        Path | None,
+        typer.Option(parser=path, help="The search's folder. [default: tunings/<config>-<hash>]"),
     ] = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,

@@ -124,9 +124,9 @@ class Weather(Task):
         elif self.year is not None:
             object.__setattr__(self, "year", whole(self, "year", self.year, 1901, LAST))
         by_year = self.sha256 if isinstance(self.sha256, Mapping) else {}
-        for year in by_year:
-            if not isinstance(year, int | str):
-                raise refuse(self, "a year in sha256", year, "a whole number, or text")
+        for key in by_year:
+            if not isinstance(key, int | str):
+                raise refuse(self, "a year in sha256", key, "a whole number, or text")
         for year, digest in self._hashes.items():
             if year not in self._years:
                 raise refuse(self, "sha256", self.sha256, f"by year, of year = {self.year}")

@@ -143,6 +143,15 @@ def test_the_command_line_says_it_in_words(arguments, says, neurosim, tiny_file,
     assert says in err
 
 
+@pytest.mark.parametrize("command", ["run", "sweep", "tune", "align", "compare", "report"])
+def test_an_empty_path_is_not_the_current_folder(command, neurosim, tiny_file, monkeypatch):
+    monkeypatch.chdir(tiny_file.parent)
+    budget = ["--budget", 1] if command == "tune" else []
+    code, _, err = neurosim(command, tiny_file, "--out", "", *budget)
+    assert code == 2
+    assert "'--out': must be a path, and is empty" in err
+
+
 def test_bench_and_reproduce_refuse_more_than_ends(neurosim):
     for arguments in (("bench", "--repeats", 10**12), ("bench", "--threads", 10**12)):
         assert "must be a whole number in [1, 1000000)" in neurosim(*arguments)[2]
