@@ -48,7 +48,7 @@ def look(probe, engine="objects", **more):
         ({"of": "D", "variable": "eligibility", "pass_": 1}, r"variable = 'eligibility' must be"),
         ({"of": "hidden", "pass_": 2}, r"'hidden\.x@2': pass_ = 2 must be a pass, in \[0, 2\)"),
         ({"of": "hidden", "pass_": -1}, r"pass_ = -1 must be a whole number"),
-        ({"of": "hidden", "pass_": 0.0}, r"pass_ = 0\.0 must be a pass"),
+        ({"of": "hidden", "pass_": 0.0}, r"pass_ = 0\.0 must be a whole number"),
         ({"of": "hidden", "steps": 0}, r"'hidden\.x': steps = 0 must be None, an int >= 1"),
         ({"of": "hidden", "steps": -1}, r"steps = -1 must be .* an int >= 1"),
         ({"of": "hidden", "steps": [0, 6]}, r"steps = \[0, 6\] must be .* steps in \[0, 6\)"),
