@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Number
+from numbers import Real
 from types import BuiltinFunctionType, FunctionType, SimpleNamespace
 from typing import Any
 
@@ -65,10 +65,10 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
     def number(arguments: Sequence[float]) -> float:
         try:
             made = plain(*arguments)
-            if not isinstance(made, Number):
-                raise TypeError(f"it makes {shown(made)}")
-            if not isinstance(made, complex):
+            if isinstance(made, Real):
                 return float(made)
+            if not isinstance(made, complex):
+                raise TypeError(f"it makes {shown(made)}")
         except (ArithmeticError, ValueError):
             pass
         except Exception as error:

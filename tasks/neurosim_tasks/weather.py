@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim_tasks.checks import TaskError, numbers, one_of, refuse, settle, some_path, whole
 from neurosim_tasks.gaps import bridge
+from neurosim_tasks.layouts import Layout
 from neurosim_tasks.stations import locate
-from neurosim_tasks.tables import Layout, read
+from neurosim_tasks.tables import read
 from neurosim_tasks.task import Array, Pair, Task, freeze
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import pytest
 from published_tables import lcd_row, lcd_summary, wth_frame
 
 from neurosim_tasks import TaskError
+from neurosim_tasks.layouts import LAYOUTS, LCD, LIMITS, NYCFLIGHTS, WTH
 from neurosim_tasks.stations import locate
-from neurosim_tasks.tables import LAYOUTS, LCD, LIMITS, NYCFLIGHTS, WTH, numbers, read
+from neurosim_tasks.tables import numbers, read
 
 
 def refuses(message: str):
