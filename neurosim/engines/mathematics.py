@@ -13,8 +13,9 @@ from math import *  # noqa: F403
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 from numba import njit
-from numpy import float32, int32
+from numpy import float32, float64, int32
 
 OPTIONS: dict[str, Any] = {
     "forceinline": True,
@@ -152,13 +153,21 @@ _ALL_WHOLE = 2.0**62
 _ODD = float32(2)
 
 
-def _wholes(options: dict[str, Any]) -> dict[str, Any]:
-    """Make the functions of one number that round it to a whole one."""
+@njit(**ALIKE)
+def _floor_alike(x):
+    """Round down, by what every machine has."""
+    x = x * _ONE  # of a truth value, too
+    return float32(math.floor(x)) if abs(x) < _ALL_WHOLE else float32(x)
 
-    @njit(**options)
-    def floor(x):
-        x = x * _ONE  # of a truth value, too
-        return float32(math.floor(x)) if abs(x) < _ALL_WHOLE else float32(x)
+
+@njit(**OPTIONS)
+def _floor_fast(x):
+    """Round down, by a vector instruction."""
+    return float64(np.floor(x * _ONE))
+
+
+def _wholes(floor: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Make the functions of one number that round it to a whole one."""
 
     @njit(**options)
     def ceil(x):
@@ -181,9 +190,11 @@ def _wholes(options: dict[str, Any]) -> dict[str, Any]:
     return {"floor": floor, "ceil": ceil, "trunc": trunc, "nearest": nearest}
 
 
-def _instead(module: Any, options: dict[str, Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
+def _instead(
+    module: Any, floor: Any, options: dict[str, Any]
+) -> tuple[dict[Any, Any], dict[str, Any]]:
     """Put a module's functions in the place of those of `math`, and of built-in ones."""
-    wholes = _wholes(options)
+    wholes = _wholes(floor, options)
     nearest, kept = wholes.pop("nearest"), {"tanh": module.tanh, "exp": module.exp}
     made = wholes | {"isfinite": is_finite, "isinf": is_infinite, "isnan": is_nan, "pow": power}
     vars(module).update(made)
@@ -194,6 +205,6 @@ def _instead(module: Any, options: dict[str, Any]) -> tuple[dict[Any, Any], dict
 exact.tanh, exact.exp = _exactly(tanh), _exactly(exp)  # type: ignore[attr-defined]
 # By whether every machine must find the same bits.
 FUNCTIONS, BUILTINS = {}, {}
-FUNCTIONS[True], BUILTINS[True] = _instead(exact, ALIKE)
-FUNCTIONS[False], BUILTINS[False] = _instead(sys.modules[__name__], OPTIONS)
+FUNCTIONS[True], BUILTINS[True] = _instead(exact, _floor_alike, ALIKE)
+FUNCTIONS[False], BUILTINS[False] = _instead(sys.modules[__name__], _floor_fast, OPTIONS)
 BUILTINS[True] |= {"min": least, "max": most}
