@@ -155,10 +155,9 @@ class Workers:
             place = LocalWorkers(jobs, gpus) if scheduler is None else RemoteWorkers(scheduler)
         except NeurosimError:
             raise
-        except (ValueError, OSError, RuntimeError) as error:  # settings of its own, or the system
-            raise NeurosimError(
-                f"Dask, which does the runs, cannot be started ({error})"
-            ) from error
+        except (ValueError, OSError, RuntimeError) as error:  # by its settings, or the system
+            reason = f"Dask, which does the runs, cannot be started ({error})"
+            raise NeurosimError(reason) from error
         self._open.callback(lambda: place.close(self._hurry))
         return place
 
