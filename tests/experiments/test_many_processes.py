@@ -89,6 +89,29 @@ def test_a_run_that_gets_on_between_deaths_is_not_given_up(own, tmp_path):
     assert len((own / "log").read_text().splitlines()) == 7 > dispatch.AGAIN + 1, "deaths"
 
 
+def test_a_process_that_is_stopped_gives_its_run_away(own, tmp_path):
+    """The scheduler drops a worker that says nothing for long; its lock on the run would stay."""
+    (own / "hold").write_text("40")
+    runs = many(measured("log"))
+
+    async def drop(dask_scheduler):
+        (address,) = dask_scheduler.workers
+        await dask_scheduler.remove_worker(address, stimulus_id="silent", close=False)
+
+    def stop(client):
+        until(own_parts.logged)
+        (pid,) = client.run(os.getpid).values()
+        os.kill(pid, signal.SIGSTOP)
+        (own / "hold").unlink()
+        client.run_on_scheduler(drop)
+        return pid
+
+    with Workers(1) as workers:
+        stopping = aside(stop, workers.client(1))
+        assert statuses(Sweep(runs, tmp_path).run(workers)) == ["finished"]
+        assert not psutil.pid_exists(stopping.result(LONG))
+
+
 # ------------------------------------------------------------------- while they start
 
 

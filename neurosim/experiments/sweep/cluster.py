@@ -66,7 +66,7 @@ def connect(where: Any) -> Client:
     """
     from distributed import Client
 
-    class Ours(Client):  # type: ignore[misc]
+    class Ours(Client):
         def start(self, **given: Any) -> None:
             try:
                 super().start(**given)
@@ -126,6 +126,9 @@ class RemoteWorkers:
         found = {address: not keys for address, keys in self.client.processing().items()}
         self._missed(bool(found))
         return found
+
+    def end(self, address: str) -> None:
+        """End a worker that the scheduler dropped, as far as that can be done."""
 
     def fate(self, address: str) -> str:
         """Describe how a worker ended, as far as that is known."""
@@ -190,6 +193,10 @@ class LocalWorkers(RemoteWorkers):
             most = self._most
         for number in range(len(self._processes), min(most, self._most)):
             self._processes.add(self._alone[number] if self._alone else None)
+
+    def end(self, address: str) -> None:
+        """End its process: one that was stopped holds on to its run, and another cannot have it."""
+        self._processes.end(self._pids.get(address, 0))
 
     def fate(self, address: str) -> str:
         """Describe how a worker ended, by the exit code of its process."""

@@ -88,6 +88,7 @@ class Dispatcher:
         """Hand runs to workers that are free, and take back those of workers that died."""
         workers = self._place.workers()
         for address in self._handed.keys() - workers.keys():
+            self._place.end(address)
             yield self._missed(address)
         for address, free in workers.items():
             if free and self._waiting and address not in self._handed:
