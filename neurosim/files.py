@@ -98,8 +98,9 @@ def lock(path: str | os.PathLike[str], wait: float, busy: str) -> Iterator[None]
         held.acquire(timeout=wait, poll_interval=0.05)
     except Timeout as error:
         raise BusyError(busy) from error
-    except OSError as error:
-        raise StorageError(f"{file}: could not be made ({error.strerror or error})") from error
+    except (OSError, NotImplementedError) as error:  # some disks have no locks
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"{file}: could not be made ({reason})") from error
     try:
         yield
     finally:

@@ -294,3 +294,14 @@ def test_a_lock_where_nothing_can_be_written(tmp_path):
     path = tmp_path / "file" / ".lock"
     with pytest.raises(StorageError, match=r"\.lock: could not be made"), lock(path, 0.0, "busy"):
         pytest.fail("there is nowhere to make it")
+
+
+def test_a_disk_without_locks_is_said(tmp_path, monkeypatch):
+    """As older versions of filelock do of some parallel file systems."""
+
+    def refuse(*_, **__):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("neurosim.files.FileLock.acquire", refuse)
+    with pytest.raises(StorageError, match="support flock"), lock(tmp_path / ".lock", 0.0, "busy"):
+        pytest.fail("it has none")

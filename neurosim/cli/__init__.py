@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import sys
+import threading
+from typing import Any
 
 from neurosim.cli.app import app
 
@@ -19,6 +22,7 @@ SURROUNDINGS = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
 )
+SOON = 0.05  # when the callback is over [s]
 
 
 def main() -> None:
@@ -28,12 +32,10 @@ def main() -> None:
     task or rule of one's own: Python shows it whole, exit code 1.
     """
     screen.print_anything()
+    sys.unraisablehook = _again
     debug = os.environ.get("NEUROSIM_DEBUG", "") not in ("", "0")
     try:
         app()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
     except (NeurosimError, OSError) as error:
         mistake = isinstance(error, NeurosimError) or error.errno in SURROUNDINGS
         if debug or not mistake:
@@ -41,3 +43,13 @@ def main() -> None:
         said = "\n".join([f"neurosim: {error}", *getattr(error, "__notes__", [])])
         print(screen.spelt(said), file=sys.stderr)
         sys.exit(2)
+    finally:
+        sys.unraisablehook = sys.__unraisablehook__
+
+
+def _again(lost: Any) -> None:
+    """Let a Ctrl-C come again that was lost: Python cannot raise it in a library's callback."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        threading.Timer(SOON, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from neurosim import screen
+from neurosim.errors import NeurosimError
 
 # Whatever is heavy is imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -16,7 +19,26 @@ if TYPE_CHECKING:
 
     from neurosim.experiments import Config as Loaded
 
+
+class Commands(TyperGroup):
+    """The commands. What Typer would take for their end without a word is said."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(130) from None
+        except SystemExit as error:  # no command raises it
+            raise NeurosimError(
+                f"a task, rule or measure of one's own, or its module, ended the command by "
+                f"sys.exit({'' if error.code is None else repr(error.code)})"
+            ) from error
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Train recurrent networks with local perturbation rules on a simulated chip.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -138,8 +138,14 @@ class DiskCache(_Cache):
                 return
             private_folder.clear(folder())
             try:
+                made = data._reduce()
+            except RuntimeError:
+                # The compiler hands its result over in a callback, where a Ctrl-C is lost, and the
+                # result with it.
+                raise KeyboardInterrupt from None
+            try:
                 with whole(self._path(sig, data.codegen)) as temporary:
-                    temporary.write_bytes(dumps(data._reduce()))
+                    temporary.write_bytes(dumps(made))
                     temporary.chmod(0o600)
             except OSError:
                 self._enabled = False

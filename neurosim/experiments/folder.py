@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from neurosim import checkpoint
-from neurosim.errors import CheckpointError, InputError
+from neurosim.errors import CheckpointError, InputError, StorageError
 from neurosim.experiments import environment, notes
 from neurosim.experiments.config import Config, load
 from neurosim.experiments.parquet import read_columns
@@ -84,7 +84,15 @@ class Folder:
             path.unlink(missing_ok=True)
 
     def keep(self, history: History, sim: Simulator, config: Config, data: str) -> None:
-        """Keep an epoch. The history goes first: `resume` drops a row without checkpoint."""
+        """Keep an epoch. The history goes first: `resume` drops a row without checkpoint.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written, or the folder was removed since the run began.
+        """
+        if not self.config.is_file():  # what is kept without it is of no use
+            raise StorageError(f"{self.path}: was removed while the run was under way")
         with whole(self.history) as temporary:
             history.frame.to_parquet(temporary, index=False)
         extra = {"epoch": history.epoch, "config": config.digest, "data": data}

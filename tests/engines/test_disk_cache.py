@@ -585,3 +585,15 @@ def test_an_edited_rule_never_runs_as_it_was(load, tmp_path):
         assert compiled == ["absorb", "visit"]
     load()
     assert run() == (unedited, [])
+
+
+def test_ctrl_c_that_the_compiler_loses_is_raised_after_it(cache, monkeypatch):
+    """LLVM hands code over in a callback: what is raised there vanishes, and the code with it."""
+
+    def lost(self):
+        raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr("numba.core.codegen.CodeLibrary._get_compiled_object", lost)
+    with pytest.raises(KeyboardInterrupt):
+        small()(1)
+    assert not list(cache.iterdir()), "neither a file nor a lock is left"

@@ -6,8 +6,11 @@ that the environment variable OWN_PLACE names; see the fixture `own`.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -104,6 +107,46 @@ def loses_its_gpu_once(sim, inputs, targets):
     if sim.seed == UNLUCKY and sim.step and not died.exists():
         died.write_text(str(os.getpid()))
         raise DeviceError("GPU: was lost", lost=True)
+    return {}
+
+
+def leaves(sim, inputs, targets):
+    """End the program, as a script without a guard does."""
+    if sim.step:
+        sys.exit(0)
+    return {}
+
+
+def interrupts(sim, inputs, targets):
+    """Raise what is no ordinary error."""
+    if sim.step:
+        raise KeyboardInterrupt
+    return {}
+
+
+def names_a_file(sim, inputs, targets):
+    """Fail at a file whose name is no text."""
+    if sim.step:
+        raise ValueError(os.fsdecode(b"\xff.csv"))
+    return {}
+
+
+def loses_its_folder(sim, inputs, targets):
+    """Remove all runs, as by mistake."""
+    if sim.step:
+        shutil.rmtree((place() / "gone").read_text(), ignore_errors=True)
+    return {}
+
+
+def loses_ctrl_c(sim, inputs, targets):
+    """Meet a Ctrl-C in a callback, where Python cannot raise it."""
+
+    def callback():
+        signal.raise_signal(signal.SIGINT)
+
+    if sim.step:
+        ctypes.CFUNCTYPE(None)(callback)()
+        time.sleep(2)
     return {}
 
 

@@ -88,6 +88,29 @@ def test_a_run_that_gets_on_between_deaths_is_not_given_up(own, tmp_path):
     assert len((own / "log").read_text().splitlines()) == 7 > dispatch.AGAIN + 1, "deaths"
 
 
+def test_a_process_that_is_stopped_gives_its_run_away(own, tmp_path):
+    """The scheduler drops a worker that says nothing for long; its lock on the run would stay."""
+    (own / "hold").write_text("40")
+    runs = many(measured("log"))
+
+    async def drop(dask_scheduler):
+        (address,) = dask_scheduler.workers
+        await dask_scheduler.remove_worker(address, stimulus_id="silent", close=False)
+
+    def stop(client):
+        until(own_parts.logged)
+        (pid,) = client.run(os.getpid).values()
+        os.kill(pid, signal.SIGSTOP)
+        (own / "hold").unlink()
+        client.run_on_scheduler(drop)
+        return pid
+
+    with Workers(1) as workers:
+        stopping = aside(stop, workers.client(1))
+        assert statuses(Sweep(runs, tmp_path).run(workers)) == ["finished"]
+        assert not psutil.pid_exists(stopping.result(LONG))
+
+
 # ------------------------------------------------------------------- while they start
 
 
@@ -299,6 +322,74 @@ def test_a_worker_elsewhere_has_one_run_at_a_time_and_may_die(elsewhere, own, tm
         killing = aside(kill)
         assert statuses(Sweep(runs, tmp_path).run(workers)) == ["finished"] * 2
         killing.result(LONG)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "config", "said"),
+    [
+        ("foo", "", "--scheduler foo: no Dask scheduler answers there (missing port number"),
+        (None, "distributed: [", "Dask, which does the runs, cannot be started (A dask config"),
+    ],
+)
+def test_what_cannot_be_begun_is_said_at_once(own, tmp_path, monkeypatch, scheduler, config, said):
+    (tmp_path / "dask").mkdir()
+    (tmp_path / "dask" / "own.yaml").write_text(config)
+    monkeypatch.setenv("DASK_CONFIG", str(tmp_path / "dask"))
+    where = ["--scheduler", scheduler] if scheduler else ["--jobs", 1]
+    process = start("sweep", TINY, *options(), "--out", tmp_path / "out", *where)
+    line = process.stderr.readline()
+    assert line.startswith(f"neurosim: {said}")
+    _, err = process.communicate(timeout=30)  # a client that was not closed takes 60 s
+    assert process.returncode == 2
+    assert "Traceback" not in err
+
+
+# ----------------------------------------------------------------- how else a run ends
+
+
+@pytest.mark.parametrize(
+    ("measure", "reason"),
+    [
+        ("leaves", "SystemExit: 0"),
+        ("interrupts", "KeyboardInterrupt: "),
+        ("names_a_file", r"ValueError: \udcff.csv"),
+    ],
+)
+def test_whatever_a_run_raises_is_its_own_failure(own, tmp_path, measure, reason):
+    """Or its worker, and with it the sweep, would wait for ever."""
+    assert done_here(many(measured(measure)), tmp_path) == [("failed", reason)]
+    assert list(load_results(tmp_path)["reason"]) == [reason]
+
+
+def test_a_run_whose_folder_is_removed_is_said(own, tmp_path):
+    """What it would keep from then on has no config: it was finished, and in no table."""
+    (own / "gone").write_text(str(tmp_path / POOL))
+    ((status, reason),) = done_here(many(measured("loses_its_folder")), tmp_path)
+    assert status == "failed"
+    assert reason.endswith("was removed while the run was under way")
+    assert list(load_results(tmp_path)["status"]) == ["failed"]
+
+
+def test_a_part_of_ones_own_that_ends_the_program_is_said(own, neurosim, tmp_path):
+    code, _, err = neurosim("run", TINY, *options(measured("leaves")), "--out", tmp_path / "run")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "ended the command by sys.exit(0)" in err
+
+
+def test_ctrl_c_is_said_wherever_it_comes(neurosim, monkeypatch):
+    def load(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neurosim.experiments.load", load)
+    assert neurosim("run", TINY) == (130, "", "interrupted\n")
+
+
+def test_ctrl_c_that_a_callback_loses_comes_again(own, neurosim, tmp_path):
+    options_ = options(measured("loses_ctrl_c"))
+    code, _, err = neurosim("run", TINY, *options_, "--out", tmp_path / "run")
+    assert code == 130
+    assert err.strip().startswith("interrupted; ")
+    assert "Traceback" not in err
 
 
 # ------------------------------------------------------------------- where they write

@@ -56,6 +56,28 @@ def settings() -> Iterator[None]:
         yield
 
 
+def connect(where: Any) -> Client:
+    """Make a client; one that cannot be made is closed, or it would be when the program ends.
+
+    Parameters
+    ----------
+    where : str or LocalCluster
+        The scheduler's address, or its cluster.
+    """
+    from distributed import Client
+
+    class Ours(Client):
+        def start(self, **given: Any) -> None:
+            try:
+                super().start(**given)
+            except BaseException:
+                with suppress(Exception):
+                    self.close(timeout=2)
+                raise
+
+    return Ours(where, timeout=PATIENCE, set_as_default=False)
+
+
 class RemoteWorkers:
     """Workers of a cluster that is there already.
 
@@ -71,12 +93,10 @@ class RemoteWorkers:
     """
 
     def __init__(self, address: str) -> None:
-        from distributed import Client
-
         self._named = f"--scheduler {address}"
         self._seen = time.monotonic()  # when there was a worker last; infinite once it was said
         try:
-            self.client: Client = Client(address, timeout=PATIENCE, set_as_default=False)
+            self.client: Client = connect(address)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 f"{self._named}: no Dask scheduler answers there ({error}); the address looks "
@@ -106,6 +126,9 @@ class RemoteWorkers:
         found = {address: not keys for address, keys in self.client.processing().items()}
         self._missed(bool(found))
         return found
+
+    def end(self, address: str) -> None:
+        """End a worker that the scheduler dropped, as far as that can be done."""
 
     def fate(self, address: str) -> str:
         """Describe how a worker ended, as far as that is known."""
@@ -143,7 +166,7 @@ class LocalWorkers(RemoteWorkers):
     """
 
     def __init__(self, jobs: int | None, gpus: bool) -> None:
-        from distributed import Client, LocalCluster
+        from distributed import LocalCluster
 
         if current_folder() is None:  # processes start in it
             raise InputError("the current folder does not exist any more: go to another one")
@@ -161,7 +184,7 @@ class LocalWorkers(RemoteWorkers):
             self._cluster: LocalCluster = LocalCluster(
                 n_workers=0, dashboard_address=None, silence_logs=logging.CRITICAL
             )
-        self.client = Client(self._cluster, set_as_default=False)
+        self.client = connect(self._cluster)
         self._processes = Processes(self._cluster.scheduler_address)
 
     def grow(self, most: int) -> None:
@@ -170,6 +193,10 @@ class LocalWorkers(RemoteWorkers):
             most = self._most
         for number in range(len(self._processes), min(most, self._most)):
             self._processes.add(self._alone[number] if self._alone else None)
+
+    def end(self, address: str) -> None:
+        """End its process: one that was stopped holds on to its run, and another cannot have it."""
+        self._processes.end(self._pids.get(address, 0))
 
     def fate(self, address: str) -> str:
         """Describe how a worker ended, by the exit code of its process."""

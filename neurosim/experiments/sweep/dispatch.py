@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from neurosim.errors import StorageError
 from neurosim.experiments.sweep.results import epochs_kept
-from neurosim.experiments.sweep.runs import BUSY, FAILED, Run, carry_out, done
+from neurosim.experiments.sweep.runs import BUSY, FAILED, Run, carry_out, describe, done
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -88,6 +88,7 @@ class Dispatcher:
         """Hand runs to workers that are free, and take back those of workers that died."""
         workers = self._place.workers()
         for address in self._handed.keys() - workers.keys():
+            self._place.end(address)
             yield self._missed(address)
         for address, free in workers.items():
             if free and self._waiting and address not in self._handed:
@@ -125,7 +126,7 @@ class Dispatcher:
         except (KilledWorker, FutureCancelledError, TimeoutError):
             return self._missed(address)
         except Exception as error:  # it did not even begin: the worker lacks what it needs
-            status, reason = FAILED, f"{type(error).__name__}: {error}"
+            status, reason = FAILED, describe(error)
             self._give_up(run, reason)
         del self._handed[address]
         if status == BUSY:  # another sweep is at it: look again when the rest is under way

@@ -65,6 +65,13 @@ class Processes:
         self._threads.append(thread)
         thread.start()
 
+    def end(self, number: int) -> None:
+        """End one, by its number, if it is still there; it is started again."""
+        with self._lock:
+            process = self._running.get(number)
+        if process is not None:
+            process.kill()
+
     def close(self, ending: Collection[int] = ()) -> None:
         """End all of them.
 

@@ -130,14 +130,19 @@ def carry_out(
         return BUSY, str(error)
     except DivergenceError as error:
         return DIVERGED, str(error)
-    except Exception as error:  # whatever it is, it is one run's, and said in the table
-        reason = f"{type(error).__name__}: {error}"
+    except BaseException as error:  # even SystemExit: it is one run's, and said in the table
+        reason = describe(error)
         with suppress(StorageError, NameError):
             kept.give_up(config, FAILED, reason)
         if isinstance(error, DeviceError) and error.lost:
             _leave()
         return FAILED, reason
     return FINISHED, ""
+
+
+def describe(error: BaseException) -> str:
+    """Say what a run failed by, in text that any file takes: names of files may hold none."""
+    return f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
 
 
 def _leave() -> None:

@@ -150,8 +150,14 @@ class Workers:
 
     def _opened(self) -> RemoteWorkers:
         jobs, scheduler, gpus = self._given
-        self._open.enter_context(settings())
-        place = LocalWorkers(jobs, gpus) if scheduler is None else RemoteWorkers(scheduler)
+        try:
+            self._open.enter_context(settings())
+            place = LocalWorkers(jobs, gpus) if scheduler is None else RemoteWorkers(scheduler)
+        except NeurosimError:
+            raise
+        except (ValueError, OSError, RuntimeError) as error:  # by its settings, or the system
+            reason = f"Dask, which does the runs, cannot be started ({error})"
+            raise NeurosimError(reason) from error
         self._open.callback(lambda: place.close(self._hurry))
         return place
 
