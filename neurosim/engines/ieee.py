@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from neurosim.errors import KernelError
-from neurosim.local.language import copied, title, uncompiled
+from neurosim.local.language import copied, raises_to_powers, title, uncompiled
 from neurosim.local.whole import in_floats
 from neurosim.values import shown
 
@@ -61,26 +61,28 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
         By the function made: where compiled code would raise an exception, or not compile.
     """
     plain, computed = in_floats(function), _as_computed(function)
+    # Of a negative number Python's power may be complex, and its absolute value a number again.
+    attempts = (computed, plain) if raises_to_powers(function) else (plain, computed)
 
     def number(arguments: Sequence[float]) -> float:
-        try:
-            made = plain(*arguments)
-            if isinstance(made, Real):
-                return float(made)
-            if not isinstance(made, complex):
-                raise TypeError(f"it makes {shown(made)}")
-        except (ArithmeticError, ValueError):
-            pass
-        except Exception as error:
-            raise KernelError(
-                f"{owner}: {title(function)}() cannot be computed of {arguments} ({error}); the "
-                f"state is no longer usable"
-            ) from error
-        with np.errstate(all="ignore"):
+        for attempt in attempts:
+            given = arguments if attempt is plain else map(np.float64, arguments)
             try:
-                return float(computed(*map(np.float64, arguments)))
-            except Exception:
-                return math.nan
+                with np.errstate(all="ignore"):
+                    made = attempt(*given)
+                if isinstance(made, Real):
+                    return float(made)
+                if not isinstance(made, complex):
+                    raise TypeError(f"it makes {shown(made)}")
+            except (ArithmeticError, ValueError):
+                continue
+            except Exception as error:
+                if attempt is plain:
+                    raise KernelError(
+                        f"{owner}: {title(function)}() cannot be computed of {arguments} "
+                        f"({error}); the state is no longer usable"
+                    ) from error
+        return math.nan
 
     return number
 

@@ -121,6 +121,18 @@ def names(code: CodeType) -> list[str]:
     return found
 
 
+def raises_to_powers(function: Any) -> bool:
+    """Whether a function, or one that it calls, has a ``**`` in it."""
+    function = uncompiled(function)
+    if not isinstance(function, FunctionType):
+        return False
+    codes = [function.__code__, *inside(function.__code__)]
+    steps = itertools.chain.from_iterable(map(dis.get_instructions, codes))
+    return any(s.opname == "BINARY_OP" and s.argrepr in ("**", "**=") for s in steps) or any(
+        map(raises_to_powers, outside(function).values())
+    )
+
+
 def inside(code: CodeType) -> list[CodeType]:
     """List the code of functions that are defined within a function."""
     return [value for value in code.co_consts if isinstance(value, CodeType)]

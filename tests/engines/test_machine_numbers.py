@@ -51,6 +51,7 @@ WHOLE = [
     lambda a, b: TABLE[int(b) % 3] + TABLE[int(b > 0)] + TABLE[b > 0] + TABLE[0],
     lambda a, b: math.isfinite(a + a) + 2 * math.isnan(a - a) + 4 * math.isinf(a * 2),
     lambda a, b: min(math.gamma(b), 1e3) + min(math.lgamma(b), 1e3),
+    lambda a, b: abs(a**0.5) + abs((a - 1) ** b),
     lambda a, b: -(a > 0) + (b > 0) * 2 + (a > 0 and b),
 ]
 
@@ -77,7 +78,7 @@ def expression(draw, depth):
             f"({one} {draw.choice(operators)} {two})",
             f"({one} {draw.choice([*operators, 'and', 'or', '<', '==', '&'])} {two})",
             f"math.{draw.choice(ones)}({one})",
-            f"{draw.choice(['int', 'round', 'bool', 'abs', '-', 'not'])}({one})",
+            f"({draw.choice(['int', 'round', 'bool', 'abs', '-', 'not'])}({one}))",
             f"{draw.choice(['min', 'max', 'math.copysign', 'math.pow'])}({one}, {two})",
             f"({one} if {two} {draw.choice(['<', '<=', '==', '!='])} {three} else {four})",
             f"divmod({one}, {two})[{draw.choice('01')}]",
