@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import CheckpointError, InputError
-from neurosim.files import parse_json, place, whole
+from neurosim.files import opened, parse_json, place, whole
 from neurosim.values import shown
 
 VERSION = 1
@@ -118,14 +118,14 @@ def _opened(
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     try:
-        with zipfile.ZipFile(path) as file:
-            room = os.stat(path).st_size
-            headers = {}
-            for member in file.infolist():
-                room -= member.file_size
-                headers[member.filename.removesuffix(_SUFFIX)] = _header(file, member)
-            if room < 0:
+        with opened(path) as held, zipfile.ZipFile(held) as file:
+            members = file.infolist()
+            if sum(member.file_size for member in members) > os.fstat(held.fileno()).st_size:
                 raise ValueError("its arrays are larger than itself")
+            names = [member.filename.removesuffix(_SUFFIX) for member in members]
+            if len(set(names)) < len(names):
+                raise ValueError("it holds two arrays of one name")
+            headers = dict(zip(names, (_header(file, each) for each in members), strict=True))
             del headers[_DESCRIPTION]
             yield file, headers
     except CheckpointError:
@@ -139,6 +139,8 @@ def _opened(
 def _header(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
     """Read what an array is; refuse one that is larger than what the file holds of it."""
     formats = np.lib.format
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{member.filename} is compressed")
     with file.open(member) as stored:
         version = formats.read_magic(stored)
         read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
@@ -147,7 +149,7 @@ def _header(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
         for length in shape:
             size *= length
         told = stored.tell() + size
-    if member.compress_type != zipfile.ZIP_STORED or dtype.hasobject or told != member.file_size:
+    if dtype.hasobject or told != member.file_size:
         raise ValueError(f"{member.filename} is {dtype} of shape {shape}, and the file has no such")
     return Header(shape, dtype)
 

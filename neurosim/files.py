@@ -9,13 +9,15 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from neurosim.errors import BusyError, CheckpointError, InputError, StorageError
 from neurosim.values import require_path
+
+LONGEST = 2**26  # bytes of a text: far more than any that is written
 
 
 def place(path: str | os.PathLike[str], owner: str = "file", field: str = "path") -> Path:
@@ -170,6 +172,43 @@ def _mode(file: Path) -> int | None:
     return stat.S_IMODE(found)
 
 
+def opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file to read its bytes; a pipe, a device or a folder in its place is no file.
+
+    A pipe would be waited for, and a device may have no end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no file.
+    """
+    return open(path, "rb", opener=_file)
+
+
+def _file(path: str, flags: int) -> int:
+    """Open what is a file, without waiting for another process to write to it."""
+    found = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(found).st_mode):
+        return found
+    os.close(found)
+    raise OSError("it is no file")
+
+
+def text_of(path: str | os.PathLike[str]) -> str:
+    """Read the text of a file.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be opened; is no file, no text, or far too long for one.
+    """
+    with opened(path) as file:
+        read = file.read(LONGEST + 1)
+    if len(read) > LONGEST:
+        raise ValueError(f"larger than {LONGEST >> 20} MiB")
+    return read.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_json(path: str | os.PathLike[str], kind: Any) -> Any:
     """Read a file of JSON, if what it holds is of a kind.
 
@@ -196,7 +235,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         If it is missing, cannot be read, or is no text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return text_of(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{path}: cannot be read ({reason})") from error
@@ -207,7 +246,8 @@ def parse_json(text: str, kind: Any, where: object) -> Any:
     from pydantic import TypeAdapter, ValidationError  # takes a while, and little needs it
 
     try:
-        return TypeAdapter(kind).validate_python(json.loads(text), strict=True)
+        found = json.loads(text, object_pairs_hook=_table)
+        return TypeAdapter(kind).validate_python(found, strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
@@ -215,3 +255,14 @@ def parse_json(text: str, kind: Any, where: object) -> Any:
         raise CheckpointError(f"{where}: damaged ({f'{place}: ' * bool(place)}{says})") from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{where}: damaged, no JSON ({error})") from error
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a table of what JSON has for one; no key may stand there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(
+            f"{next(key for key in found if keys.count(key) > 1)!r} stands there twice"
+        )
+    return found

@@ -149,7 +149,7 @@ class History:
         CheckpointError
             If the file is missing or damaged, or `train` did not write it.
         """
-        extra = checkpoints.read(path)[1].get("extra") or {}
+        extra = checkpoints.look(path)[1].get("extra") or {}
         if "history" not in extra:
             raise CheckpointError(f"{path}: holds no history; train(checkpoint=...) writes one")
         rows = extra["history"]

@@ -8,6 +8,7 @@ import functools
 import io
 import json
 import os
+import shutil
 import zipfile
 
 import numpy as np
@@ -235,6 +236,28 @@ def test_nor_for_what_unpacks_to_more_than_the_file(saved, tmp_path):
             new.writestr(member, old.read(member))
     with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged"):
         checkpoint.read(path)
+
+
+def test_nor_for_a_header_that_unpacks_to_more_than_the_file(saved, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(np.lib.format, "read_magic", lambda _: read.append(1))
+    path = tmp_path / "c.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(10**6))
+    with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged"):
+        checkpoint.look(path)
+    assert read == []
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["weights/A.npy", "weights/A", "description.npy"])
+def test_two_arrays_of_one_name(saved, tmp_path, name):
+    path = tmp_path / "c.npz"
+    shutil.copy(saved, path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(name, file.read("weights/A.npy"))
+    with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged.*two arrays of one name"):
+        ns.Simulator.load(path)
 
 
 ODD = [None, True, -5, 10**9, 10**30, 0.5, float("nan"), "", "a\0b", [], [[1]], {}, {"A": 1.0}]

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from neurosim.cli.app import app, print_table
+from neurosim.files import text_of
 
 
 class What(StrEnum):
@@ -60,7 +61,10 @@ def _first_line(cls: type) -> str:
 
 
 def _first_comment(path: Path) -> str:
-    first = path.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
+    try:
+        first = text_of(path).split("\n", 1)[0]
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({error})"
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 

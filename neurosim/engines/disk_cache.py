@@ -27,7 +27,7 @@ from numba.core.serialize import dumps
 from neurosim.engines import private_folder
 from neurosim.engines.vectors import WIDTH
 from neurosim.errors import BusyError, InputError, StorageError
-from neurosim.files import lock, place, whole
+from neurosim.files import lock, place
 
 # Of Numba's environment variables those that make other code of the same function.
 OPTIONS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
@@ -136,7 +136,6 @@ class DiskCache(_Cache):
                 return
             if not private_folder.claim(folder()):
                 return
-            private_folder.clear(folder())
             try:
                 made = data._reduce()
             except RuntimeError:
@@ -144,8 +143,6 @@ class DiskCache(_Cache):
                 # result with it.
                 raise KeyboardInterrupt from None
             try:
-                with whole(self._path(sig, data.codegen)) as temporary:
-                    temporary.write_bytes(dumps(made))
-                    temporary.chmod(0o600)
+                private_folder.write(self._path(sig, data.codegen), dumps(made))
             except OSError:
                 self._enabled = False

@@ -22,7 +22,7 @@ from neurosim.errors import InputError, NeurosimError
 from neurosim.experiments import measures, registry, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
-from neurosim.files import place
+from neurosim.files import place, text_of
 from neurosim.network import Network, rnn
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
@@ -283,7 +283,7 @@ def read(
     """
     path = _locate(source)
     try:
-        given = tables.read(path.read_text(encoding="utf-8-sig"))
+        given = tables.read(text_of(path).removeprefix("\ufeff"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as TOML ({error})") from error
     for text in overrides:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from neurosim import checkpoint
 from neurosim.errors import CheckpointError, InputError, StorageError
@@ -22,6 +23,10 @@ from neurosim.experiments.parquet import read_columns
 from neurosim.files import lock, parse_json, read_json, whole
 from neurosim.simulator import Simulator
 from neurosim.training import MEASURED, History
+from neurosim.values import EPOCHS
+
+if TYPE_CHECKING:
+    from neurosim.experiments.written import Written
 
 
 @dataclass(frozen=True)
@@ -163,28 +168,34 @@ class Folder:
         """The reason alone."""
         return str(self.given_up.get("reason", ""))
 
-    def came_to(self) -> tuple[dict[str, Any], str, str]:
+    def came_to(self, config: Config | Written) -> tuple[dict[str, Any], str, str]:
         """Give the result, the status, and the reason why there is no result.
 
-        A run whose result is damaged is unfinished, and the damage is the reason.
+        A run whose result is damaged, or of another config than the folder's, is unfinished, and
+        that is the reason.
         """
-        numbers, damage = self._noted(self.result, notes.Result)
+        numbers, damage = self._noted(self.result, notes.Result, config)
         if numbers:
             return numbers, "finished", ""
-        failure, more = self._noted(self.failure, notes.Failure)
+        failure, more = self._noted(self.failure, notes.Failure, config)
         if failure:
             return {}, failure["status"], failure["reason"]
         return {}, "unfinished", damage or more
 
     @staticmethod
-    def _noted(path: Path, kind: Any) -> tuple[dict[str, Any], str]:
+    def _noted(
+        path: Path, kind: Any, config: Config | Written | None = None
+    ) -> tuple[dict[str, Any], str]:
         """Give the content of a file, and the damage that keeps it from being read."""
-        if not path.exists():
+        if not os.path.lexists(path):
             return {}, ""
         try:
-            return notes.read(path, kind), ""
+            found = notes.read(path, kind)
         except CheckpointError as error:
             return {}, str(error)
+        if config is not None and not _is_of(found, config):
+            return {}, f"{path}: belongs to another config, or to other epochs"
+        return found, ""
 
     @property
     def ran_on(self) -> list[dict[str, Any]]:
@@ -309,7 +320,7 @@ class Folder:
         CheckpointError
             If the file is damaged.
         """
-        if not self.history.exists():
+        if not os.path.lexists(self.history):
             return History()
         rows = self.epochs().to_dict("records")
         return History([{str(key): value for key, value in row.items()} for row in rows])
@@ -323,14 +334,20 @@ class Folder:
             If the file is missing or damaged, or its columns are others.
         """
         frame = read_columns(self.history, MEASURED)
-        wrong = [name for name in MEASURED if not is_numeric_dtype(frame[name])]
-        if wrong or list(frame["epoch"]) != list(range(len(frame))):
+        wrong = [name for name in MEASURED if not _numbers(frame[name])]
+        if wrong or len(frame) > EPOCHS + 1 or list(frame["epoch"]) != list(range(len(frame))):
             said = f"{', '.join(wrong) or 'epoch'} cannot be what was measured"
             raise CheckpointError(f"{self.history}: damaged ({said})")
         return frame
 
 
-def _is_of(kept: dict[str, Any], config: Config) -> bool:
+def _numbers(column: pd.Series) -> bool:
+    """Whether a column is of numbers: of errors any, of what is counted finite ones."""
+    numeric = is_numeric_dtype(column) and not is_bool_dtype(column)
+    return numeric and (str(column.name).endswith("_mse") or bool(np.isfinite(column).all()))
+
+
+def _is_of(kept: dict[str, Any], config: Config | Written) -> bool:
     return (kept.get("digest"), kept.get("epochs")) == (config.digest, config.training.epochs)
 
 

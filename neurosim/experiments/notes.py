@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from neurosim.experiments.summary import AFTER
 from neurosim.files import read_json
@@ -13,6 +13,13 @@ from neurosim.files import read_json
 
 class _Note(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Scores(_Note):
+    """A row of a result's table."""
+
+    note: str | None = None
+    __pydantic_extra__: dict[str, FiniteFloat | None]
 
 
 class Result(_Note):
@@ -24,14 +31,14 @@ class Result(_Note):
     data: str | None = None
     seconds_per_step: float
     memory: int | None = None
-    table: dict[str, dict[str, float | str | None]]
+    table: dict[str, Scores]
     beaten: list[str]
     not_beaten: list[str]
 
     @field_validator("table")
     @classmethod
-    def _judged(cls, table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        if not isinstance(table.get(AFTER, {}).get("test_mse"), float | int):
+    def _judged(cls, table: dict[str, Scores]) -> dict[str, Scores]:
+        if getattr(table.get(AFTER), "test_mse", None) is None:
             raise ValueError(f"has no test_mse of the {AFTER}")
         return table
 

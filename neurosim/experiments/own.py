@@ -71,6 +71,22 @@ def _here_first() -> Iterator[None]:
             sys.path.append(here)
 
 
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """Look for packages and what they offer everywhere but in the current folder.
+
+    It may be a stranger's, whose results are only looked at. Python looks there in a session, in a
+    notebook, and by ``python -m``.
+    """
+    before, here = list(sys.path), current_folder()
+    if here is not None:
+        sys.path[:] = [path for path in before if os.path.realpath(path) != os.path.realpath(here)]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 def _refuse_clash(module: str, what: str) -> None:
     """Refuse a module of the current folder whose name another one has that is imported too."""
     top = module.partition(".")[0]

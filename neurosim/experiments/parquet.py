@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+from pyarrow.parquet import ParquetFile
 
 from neurosim.errors import CheckpointError
+from neurosim.files import opened
+from neurosim.values import memory
 
 
 def read_columns(path: Path, needed: Iterable[str]) -> pd.DataFrame:
@@ -19,7 +22,11 @@ def read_columns(path: Path, needed: Iterable[str]) -> pd.DataFrame:
         If it is missing or damaged, or lacks one.
     """
     try:
-        with open(path, "rb") as file:  # opened once: another process may replace it by a newer one
+        with opened(path) as file:  # once: another process may replace it by a newer one
+            about = ParquetFile(file).metadata
+            if 8 * about.num_rows * about.num_columns > memory():  # a row may take no byte in it
+                raise ValueError(f"{about.num_rows} rows do not fit into memory")
+            file.seek(0)
             frame = pd.read_parquet(file)
     except Exception as error:  # pyarrow raises whatever it stumbles upon
         raise CheckpointError(

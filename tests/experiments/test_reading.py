@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -13,10 +14,14 @@ from sweeps import TINY, done_here, many
 
 import neurosim as ns
 from neurosim import checkpoint
-from neurosim.experiments import Experiment, load
+from neurosim.experiments import Experiment, load, notes, registry
+from neurosim.experiments import parquet as tables
+from neurosim.experiments.baselines import AFTER
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import compare, load_results, results
 from neurosim.experiments.sweep.results import POOL, TABLE
+from neurosim.experiments.written import Written
+from neurosim.files import read_json
 
 SHORT = "training.epochs=1"
 
@@ -40,6 +45,18 @@ def first(sweep):
     return sorted((sweep / POOL).iterdir())[0]
 
 
+def rewrite(run, was, now):
+    """Change a run's config; its result goes on being that of its config."""
+    path = run / "config.toml"
+    assert was in path.read_text()
+    path.write_text(path.read_text().replace(was, now))
+    change(run / "result.json", digest=Written.read(path).digest)
+
+
+def change(path, **fields):
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
 # ----------------------------------------------------------------------- nothing is imported
 
 OWN = {
@@ -54,11 +71,8 @@ OWN = {
 @pytest.fixture(params=OWN)
 def strangers(request, sweep, monkeypatch):
     """A sweep whose configs name a module that lies in the current folder."""
-    was, now = OWN[request.param]
-    for path in (sweep / POOL).glob("*/config.toml"):
-        text = path.read_text()
-        assert was in text
-        path.write_text(text.replace(was, now))
+    for run in (sweep / POOL).iterdir():
+        rewrite(run, *OWN[request.param])
     (sweep / TABLE).unlink()
     (sweep / "evil.py").write_text("open('was_run', 'w').close()\n")
     monkeypatch.chdir(sweep)
@@ -87,6 +101,23 @@ def test_nor_the_report_of_a_run(strangers, neurosim, monkeypatch):
     monkeypatch.chdir(first(strangers))
     assert neurosim("report", ".")[0] == 0
     assert "evil:" in (first(strangers) / "report.html").read_text()
+
+
+def test_a_report_takes_no_task_that_a_folder_offers(sweep, neurosim, monkeypatch):
+    """As an installed package does; Python looks there too, in a session for example."""
+    run = first(sweep)
+    rewrite(run, 'name = "mackey_glass"', 'name = "offered"')
+    about = run / "evil-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[neurosim.tasks]\noffered = evil_offer:Task\n")
+    (run / "evil_offer.py").write_text("open('was_run', 'w').close()\n")
+    monkeypatch.chdir(run)
+    monkeypatch.syspath_prepend("")
+    assert "offered" in registry.tasks()
+    assert neurosim("report", ".")[0] == 0
+    assert "does not exist; " in (run / "report.html").read_text()
+    assert not (run / "was_run").exists()
 
 
 def test_whoever_trains_finds_what_is_in_the_current_folder(tmp_path, monkeypatch, neurosim):
@@ -119,6 +150,8 @@ BAD_TABLES = {
     "no columns": lambda path: parquet(path, pd.DataFrame()),
     "other columns": lambda path: parquet(path, pd.DataFrame({"a": [1]})),
     "words": lambda path: parquet(path, pd.read_parquet(path).astype(str)),
+    "flags": lambda path: parquet(path, pd.read_parquet(path).assign(test_mse=True)),
+    "no steps": lambda path: parquet(path, pd.read_parquet(path).assign(steps=float("nan"))),
     "rows twice": lambda path: parquet(path, pd.concat([pd.read_parquet(path)] * 2)),
 }
 
@@ -179,6 +212,101 @@ def test_one_bad_history_hides_no_run(sweep, damage, neurosim):
         Folder(run).read_history()
 
 
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def device(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def far_too_long(path):
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+
+
+def circle(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+NO_FILES = [pipe, device, far_too_long, circle]
+NAMES = ["config.toml", "environment.json", "history.parquet", "checkpoint.npz", "result.json"]
+
+
+@pytest.mark.parametrize("damage", NO_FILES, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_no_file_or_has_no_end_is_not_waited_for(sweep, name, damage):
+    run = Folder(first(sweep))
+    config = load(run.config)
+    readers = {
+        "config.toml": lambda: load(run.config),
+        "environment.json": lambda: run.ran_on,
+        "history.parquet": run.epochs,
+        "checkpoint.npz": lambda: run.simulator(config),
+        "result.json": lambda: notes.read(run.result, notes.Result),
+    }
+    damage(run.path / name)
+    with pytest.raises((ns.CheckpointError, ns.InputError), match=name.replace(".", r"\.")):
+        readers[name]()
+    frame = results.collect(sweep)
+    assert (frame["status"] == "finished").sum() >= 2
+
+
+def test_a_list_of_configs_names_what_is_none(tmp_path, monkeypatch, neurosim):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs" / "folder.toml").mkdir(parents=True)
+    os.mkfifo(tmp_path / "configs" / "pipe.toml")
+    code, out, err = neurosim("list", "configs")
+    assert (code, err) == (0, "")
+    assert out.count("cannot be read (it is no file)") == 2
+
+
+ELSEWHERE = {"digest": "0" * 64, "epochs": 7}
+
+
+@pytest.mark.parametrize("field", ELSEWHERE)
+@pytest.mark.parametrize("name", ["result.json", "failure.json"])
+def test_a_result_of_another_run_is_not_this_ones(sweep, neurosim, name, field):
+    run = first(sweep)
+    if name == "failure.json":
+        digest = json.loads((run / "result.json").read_text())["digest"]
+        (run / "result.json").unlink()
+        said = {"status": "diverged", "reason": "numbers", "digest": digest, "epochs": 1}
+        (run / name).write_text(json.dumps(said))
+        assert results.row_of(Folder(run))["status"] == "diverged"
+    change(run / name, **{field: ELSEWHERE[field]})
+    row = results.row_of(Folder(run))
+    assert row["status"] == "unfinished"
+    assert f"{name}: belongs to another config" in row["reason"]
+    assert "test_mse" not in row
+    assert neurosim("report", run)[0] == 0
+    assert f"{name}: belongs to another config" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize("score", ["0.1", float("nan"), float("inf"), True, [], 10**400])
+@pytest.mark.parametrize("who", ["mean", AFTER])
+def test_a_score_is_a_number(sweep, neurosim, who, score):
+    run = first(sweep)
+    table = {"mean": {"test_mse": 1.0}, **json.loads((run / "result.json").read_text())["table"]}
+    table[who]["test_mse"] = score
+    change(run / "result.json", table=table)
+    code, _, err = neurosim("compare", sweep)
+    assert code == 0
+    assert f"result.json: damaged (table.{who}.test_mse: " in err
+
+
+def test_no_key_stands_in_a_file_twice(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1, "b": {"c": 1, "c": 2}}')
+    with pytest.raises(
+        ns.CheckpointError, match=r"a\.json: damaged, no JSON \('c' stands there tw"
+    ):
+        read_json(path, dict)
+
+
 @pytest.mark.parametrize("text", ["", "x", "task = 3", "[task]\nname = 'a'", "[sweep]", "a = []"])
 def test_one_bad_config_hides_no_run(sweep, text, neurosim):
     run = first(sweep)
@@ -194,12 +322,44 @@ def test_one_bad_config_hides_no_run(sweep, text, neurosim):
     assert str(run / "config.toml") in err
 
 
+WRONG_TABLES = {
+    "fewer runs": lambda frame: frame[:2],
+    "no runs": lambda frame: frame[:0],
+    "a run twice": lambda frame: frame.assign(run=frame["run"].iloc[0]),
+    "another sweep": lambda frame: frame.assign(run=["a", "b", "c"]),
+    "words": lambda frame: frame.assign(test_mse="0.1"),
+    "flags": lambda frame: frame.assign(test_mse=True),
+    "a baseline of words": lambda frame: frame.assign(**{"baseline.mean": "a"}),
+    "epochs of words": lambda frame: frame.assign(epochs_done="1"),
+    "lists": lambda frame: frame.assign(**{"rule.learning_rate": [[1.0]] * len(frame)}),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_TABLES)
+def test_a_table_that_is_not_of_the_runs_is_made_again(sweep, wrong):
+    good = load_results(sweep)
+    parquet(sweep / TABLE, WRONG_TABLES[wrong](good))
+    pd.testing.assert_frame_equal(load_results(sweep), good)
+
+
+def test_a_table_whose_rows_take_no_room_in_the_file(sweep, monkeypatch):
+    monkeypatch.setattr(tables, "memory", lambda: 10**6)
+    good, path = load_results(sweep), sweep / TABLE
+    parquet(path, pd.DataFrame({"run": [0] * 130_000}))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(
+        ns.CheckpointError, match=r"results\.parquet: .*rows do not fit into memory"
+    ):
+        tables.read_columns(path, ["run"])
+    pd.testing.assert_frame_equal(load_results(sweep), good)
+
+
 @pytest.mark.parametrize("damage", BAD_TABLES)
 def test_a_bad_table_is_made_again_of_the_runs_or_named(sweep, damage):
     good = load_results(sweep)
     BAD_TABLES[damage](sweep / TABLE)
-    if damage != "words" and damage != "rows twice":  # all of that is possible
-        pd.testing.assert_frame_equal(load_results(sweep), good)
+    pd.testing.assert_frame_equal(load_results(sweep)[[*good]], good)
+    if damage != "no steps":  # which the table has no column of
         shutil.rmtree(sweep / POOL)
         with pytest.raises(ns.CheckpointError, match=r"results\.parquet: damaged"):
             load_results(sweep)
@@ -237,10 +397,10 @@ def test_a_checkpoint_of_no_use_hides_no_run(sweep, neurosim, name):
 
 
 def test_nor_does_a_rule_that_this_version_does_not_know(sweep, neurosim):
-    path = first(sweep) / "config.toml"
-    path.write_text(path.read_text().replace("[rule]", "[rule]\nof_another_version = 3"))
+    run = first(sweep)
+    rewrite(run, "[rule]", "[rule]\nof_another_version = 3")
     assert list(load_results(sweep)["status"]) == ["finished"] * 3
-    for folder in (sweep, path.parent):
+    for folder in (sweep, run):
         assert neurosim("report", folder)[0] == 0
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from neurosim.engines import private_folder
 from neurosim.engines.cuda import at
 from neurosim.engines.cuda.barrier import WORDS, arrive, arrived, wait
 from neurosim.engines.cuda.emulator import code_of, sources
@@ -37,7 +38,6 @@ from neurosim.engines.cuda.program import (
 from neurosim.engines.disk_cache import alone, folder
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.errors import StorageError
-from neurosim.files import whole
 
 NAME = "neurosim_run"
 F32, U64 = types.float32, types.uint64
@@ -163,15 +163,16 @@ def compiled(given: Program, layout: Layout, capability: tuple[int, int]) -> Cod
     """Compile a program to PTX, or find it on disk; no device is needed."""
     key = _key(given, layout, capability)
     kept = folder() / f"{NAME}-{key}.ptx"
-    with suppress(OSError):
-        return Code(kept.read_text(), capability)
+    if not private_folder.claim(kept.parent):
+        return Code(compile_ptx(given, layout, capability), capability)
+    with suppress(OSError, ValueError):
+        return Code(private_folder.read(kept).decode(), capability)
     with alone(kept):
-        with suppress(OSError):  # another process may have been at it
-            return Code(kept.read_text(), capability)
+        with suppress(OSError, ValueError):  # another process may have been at it
+            return Code(private_folder.read(kept).decode(), capability)
         code = Code(compile_ptx(given, layout, capability), capability)
-        # Where it cannot be kept, it is compiled again next time.
-        with suppress(StorageError), whole(kept) as temporary:
-            temporary.write_text(code.ptx)
+        with suppress(StorageError):  # where it cannot be kept, it is compiled again next time
+            private_folder.write(kept, code.ptx.encode())
     return code
 
 

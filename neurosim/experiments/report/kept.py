@@ -61,10 +61,8 @@ class Kept:
             If its config is damaged.
         """
         folder.refuse_empty()
-        config, (numbers, status, reason) = Written.read(folder.config), folder.came_to()
-        of = numbers.get("digest"), numbers.get("epochs")
-        if numbers and of != (config.digest, config.training.epochs):
-            numbers, status = {}, "unfinished"
+        config = Written.read(folder.config)
+        numbers, status, reason = folder.came_to(config)
         history, damage = History(), ""
         try:
             history = folder.read_history()

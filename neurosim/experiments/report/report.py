@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neurosim.errors import CheckpointError, InputError
+from neurosim.experiments import own
 from neurosim.experiments.folder import Folder, write_text
 from neurosim.experiments.report import figure, many, run
 from neurosim.experiments.report.kept import Kept
@@ -17,6 +18,7 @@ from neurosim.files import place
 NAME = "report.html"
 
 
+@own.elsewhere()
 def write(folders: Sequence[str | os.PathLike[str]], out: Path | None = None) -> Path:
     """Write a report of a run, a sweep, a figure done again, or several of these.
 
@@ -44,8 +46,9 @@ def write(folders: Sequence[str | os.PathLike[str]], out: Path | None = None) ->
 
     Notes
     -----
-    No module that a config names is imported. Of a run whose task or rules are of one's own there
-    are therefore no predictions, and no costs of its network.
+    No module that a config names is imported, and no package that lies in the current folder. Of a
+    run whose task or rules are of one's own there are therefore no predictions, and no costs of
+    its network.
     """
     paths = [place(folder) for folder in folders]
     page = _page(paths)

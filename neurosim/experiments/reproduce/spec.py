@@ -17,6 +17,7 @@ from neurosim.experiments import registry
 from neurosim.experiments.sweep.axes import RUNS
 from neurosim.experiments.sweep.axes import parse as parse_axes
 from neurosim.experiments.sweep.runs import Run
+from neurosim.files import text_of
 from neurosim.values import nearest
 
 SCALES = ("small", "paper")
@@ -208,7 +209,7 @@ def load(
         raise InputError(f"--seeds {seeds}: must be 1 or more, and {RUNS:,} at most")
     path = known[name]
     try:
-        file = File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        file = File.model_validate(tomllib.loads(text_of(path)))
     except (OSError, ValueError, ValidationError) as error:
         raise InputError(f"{path}: {error}") from error
     chosen = tuple(range(FIRST_SEED, FIRST_SEED + seeds))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_scalar
 
 from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments.baselines import AFTER, BEFORE
@@ -78,7 +79,9 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
     if not (file.exists() or pool):
         raise InputError(f"{path}: holds no sweep (neither {TABLE} nor {POOL}/)")
     try:
-        frame = collect(path) if pool and (not file.exists() or _behind(path)) else _read(file)
+        frame = _read(file) if file.exists() or not pool else None
+        if frame is None or (pool and _behind(path, frame)):
+            frame = collect(path)
     except CheckpointError:
         if not pool:
             raise
@@ -103,13 +106,26 @@ def _read(file: Path) -> pd.DataFrame:
     for name in HEADS[:3]:
         if not all(isinstance(value, str) for value in frame[name]):
             raise CheckpointError(f"{file}: damaged ({name}: must be text)")
-    if any(Path(name).name != name for name in frame["run"]):
+    if any(Path(name).name != name for name in frame["run"]) or not frame["run"].is_unique:
         raise CheckpointError(f"{file}: damaged (run: must be names of folders in {POOL}/)")
+    for name in frame:
+        if name not in HEADS[:3] and not _possible(name, frame[name]):
+            raise CheckpointError(f"{file}: damaged ({name}: cannot be what is written there)")
     return frame
 
 
-def _behind(folder: Path) -> bool:
-    """Whether runs ended after the table was written: a sweep is under way, or was killed."""
+def _possible(name: str, column: pd.Series) -> bool:
+    """Whether a column is of plain values, and of numbers if it is one of scores."""
+    if is_field(name):
+        return all(map(is_scalar, column))
+    numeric = is_numeric_dtype(column) and not is_bool_dtype(column)
+    return numeric or bool(column.isna().all() and name not in HEADS)
+
+
+def _behind(folder: Path, frame: pd.DataFrame) -> bool:
+    """Whether runs began, or ended, after the table was written: a sweep goes on, or was killed."""
+    if set(frame["run"]) != {path.parent.name for path in folder.glob(f"{POOL}/*/config.toml")}:
+        return True
     written = (folder / TABLE).stat().st_mtime_ns
     ends = (path for name in ("result", "failure") for path in folder.glob(f"{POOL}/*/{name}.json"))
     return any(path.stat().st_mtime_ns > written for path in ends)
@@ -158,12 +174,12 @@ def row_of(folder: Folder) -> dict[str, Any]:
     """What came out of one run; nothing if it has not begun."""
     if not folder.config.is_file():
         return {}
-    result, status, reason = folder.came_to()
-    row: dict[str, Any] = {"run": folder.path.name, "status": status, "reason": reason}
+    row: dict[str, Any] = {"run": folder.path.name}
     try:
         config = Written.read(folder.config)
     except CheckpointError as error:
         return row | {"status": "unfinished", "reason": str(error), "epochs_done": 0}
+    result, row["status"], row["reason"] = folder.came_to(config)
     row["epochs_done"] = config.training.epochs if result else epochs_kept(folder)
     row |= config.flat()
     for who, scores in result.get("table", {}).items():
