@@ -259,10 +259,9 @@ def parse_json(text: str, kind: Any, where: object) -> Any:
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a table of what JSON has for one; no key may stand there twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(
-            f"{next(key for key in found if keys.count(key) > 1)!r} stands there twice"
-        )
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} stands there twice")
+        found[key] = value
     return found

@@ -494,6 +494,26 @@ def test_an_edited_rule_is_compiled_anew(counted, monkeypatch):
     assert codes[-1] == codes[0]
 
 
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_what_others_may_write_is_not_run(counted, tmp_path, mode):
+    find(ns.NP(1e-3))
+    (kept,) = (tmp_path / "cache" / "kernels").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    for place, its in ((kept, mode), (kept.parent, 0o700 | mode)):
+        kept.write_text(".entry planted(")
+        place.chmod(its)
+        assert find(ns.NP(1e-3)).ptx == f".entry run_{len(counted)}("
+        assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert len(counted) == 3
+
+
+def test_what_is_no_text_is_compiled_anew(counted, tmp_path):
+    find(ns.NP(1e-3))
+    (kept,) = (tmp_path / "cache" / "kernels").iterdir()
+    kept.write_bytes(b"\xff\xff")
+    assert [find(ns.NP(1e-3)).ptx for _ in range(2)] == [".entry run_2("] * 2
+
+
 def test_a_cache_that_cannot_be_written_or_read_is_done_without(counted, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path / "file"))

@@ -395,6 +395,21 @@ def test_nor_is_what_belongs_to_another_user(planted, what, caplog):
         assert "belongs to another user" in caplog.text
 
 
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root gives files away")
+def test_nor_is_a_link_of_another_user_followed(cache, tmp_path, caplog):
+    """To a folder of one's own, whose files it would have cleared."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    mine.chmod(0o775)
+    (mine / "firmware.bin").write_text("mine")
+    cache.symlink_to(mine)
+    os.lchown(cache, 12345, -1)
+    assert small()(1) == 2
+    assert [path.name for path in mine.iterdir()] == ["firmware.bin"]
+    assert mine.stat().st_mode & 0o777 == 0o775
+    assert f"{cache}: belongs to another user" in caplog.text
+
+
 def test_what_nothing_has_used_for_long_is_cleared(cache):
     small()(1)
     (kept,) = cache.iterdir()
