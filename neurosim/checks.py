@@ -94,7 +94,7 @@ def matching(
 
 def bounded(values: NDArray[Any]) -> bool:
     """Whether float32 holds all numbers, and they are finite."""
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         return bool(np.isfinite(values.astype(np.float32)).all())
 
 
@@ -257,7 +257,7 @@ def _finite(
     )
     if not fine:
         raise InputError(f"{owner}: {name} has shape {raw.shape}, must be {wanted}")
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+    with np.errstate(all="ignore"):  # what overflows becomes infinite, and is refused below
         array = raw.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])

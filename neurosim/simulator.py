@@ -656,7 +656,10 @@ def _whole(path: str | os.PathLike[str]) -> Iterator[None]:
     """Blame the file for what is missing or wrong in it."""
     try:
         yield
-    except (CheckpointError, DeviceError, MemoryError):
+    except (DeviceError, MemoryError):
         raise
+    except CheckpointError as error:
+        said = str(error)
+        raise CheckpointError(said if str(path) in said else f"{path}: {said}") from error
     except Exception as error:  # what a file may hold can raise anything
         raise CheckpointError(f"{path}: damaged ({type(error).__name__}: {error})") from error

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import neurosim as ns
 from neurosim import screen
 from neurosim.errors import InputError
 from neurosim.experiments import own
+from neurosim.experiments.folder import Folder
 from neurosim.experiments.summary import AFTER
 from neurosim_tasks import MackeyGlass
 
@@ -283,6 +286,40 @@ def test_a_current_folder_that_was_deleted(run, tmp_path, arguments, code, says)
 # ---------------------------------------------------------------------------- variables
 
 
+def test_a_folder_whose_name_is_no_text(run, tmp_path):
+    folder = tmp_path / os.fsdecode(b"a\xff")
+    shutil.copytree(run, folder)
+    (folder / "history.parquet").write_bytes(b"")
+    fine(tmp_path, "report", folder)
+    assert "a\\udcff/history.parquet: damaged" in (folder / "report.html").read_text()
+    fine(tmp_path, "compare", folder)
+    for name in ("history.parquet", "checkpoint.npz"):  # as it is before the first epoch
+        (folder / name).unlink()
+    fine(tmp_path, "run", folder / "config.toml", "--out", folder, "--resume")
+    assert len(Folder(folder).epochs()) == 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_an_output_that_cannot_be_written(tmp_path):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m neurosim list rules > /dev/full"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("neurosim: the output could not be written (No space left")
+
+
+@pytest.mark.parametrize("size", [1e-42, 1e-320])
+def test_numpy_that_is_told_to_raise(size):
+    data = np.full((3, 1, 1), size)
+    sim = ns.Simulator(ns.rnn(1, 3, 1), ns.ANP(1e-3), engine="objects")
+    with np.errstate(all="raise"):
+        assert sim.evaluate(data, data).mse == 0
+        sim.run(data, data)
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -419,6 +456,14 @@ def test_a_module_here_with_the_name_of_one_that_is_needed(installed, monkeypatc
     with pytest.raises(
         InputError, match=r"mdurl\.py in the current folder has the name of .*mdurl"
     ):
+        own.find("mdurl:MyRule", "rule")
+
+
+def test_a_module_here_that_means_another_one_of_its_name(installed, monkeypatch):
+    monkeypatch.delitem(sys.modules, "mdurl", raising=False)
+    Path("mdurl.py").write_text("from mdurl import parse\n")
+    said = r"parse.*; mdurl\.py in the current folder has the name of .*mdurl"
+    with pytest.raises(InputError, match=said):
         own.find("mdurl:MyRule", "rule")
 
 

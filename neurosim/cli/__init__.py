@@ -40,7 +40,10 @@ def main() -> None:
         mistake = isinstance(error, NeurosimError) or error.errno in SURROUNDINGS
         if debug or not mistake:
             raise
-        said = "\n".join([f"neurosim: {error}", *getattr(error, "__notes__", [])])
+        said = str(error)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            said = f"the output could not be written ({error.strerror})"  # files have names
+        said = "\n".join([f"neurosim: {said}", *getattr(error, "__notes__", [])])
         print(screen.spelt(said), file=sys.stderr)
         sys.exit(2)
     finally:

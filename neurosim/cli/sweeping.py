@@ -271,10 +271,11 @@ def _reasons(frame: pd.DataFrame) -> None:
 
 
 def _write(found: pd.DataFrame, out: Path) -> None:
+    from neurosim.experiments.parquet import write_table
     from neurosim.files import whole
 
     kinds: dict[str, Any] = {
-        ".parquet": lambda path: found.to_parquet(path, index=False),
+        ".parquet": lambda path: write_table(found, path),
         ".csv": lambda path: found.to_csv(path, index=False),
         ".md": lambda path: path.write_text(_markdown(found), encoding="utf-8"),
     }

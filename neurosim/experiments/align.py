@@ -13,6 +13,7 @@ from neurosim.alignment import Alignment, align
 from neurosim.errors import InputError
 from neurosim.experiments import figures
 from neurosim.experiments.config import Config
+from neurosim.experiments.parquet import write_table
 from neurosim.files import place, whole
 from neurosim.moments import MEASURES
 from neurosim.task import checked
@@ -128,8 +129,7 @@ def write(measured: Alignment, folder: Path) -> None:
     """
     with whole(folder / "alignment.csv") as temporary:
         measured.frame.to_csv(temporary, index=False)
-    with whole(folder / "alignment.parquet") as temporary:
-        measured.frame.to_parquet(temporary, index=False)
+    write_table(measured.frame, folder / "alignment.parquet")
     with figures.defaults():
         figure = figures.new(7.0, 4.5)
         ax = measured.plot(figure.add_subplot())

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from neurosim import checkpoint
+from neurosim import checkpoint, describe
 from neurosim.errors import CheckpointError, InputError, StorageError
 from neurosim.experiments import environment, notes
 from neurosim.experiments.config import Config, load
-from neurosim.experiments.parquet import read_columns
+from neurosim.experiments.parquet import read_columns, write_table
 from neurosim.files import lock, parse_json, read_json, whole
+from neurosim.network import Network
 from neurosim.simulator import Simulator
 from neurosim.training import MEASURED, History
 from neurosim.values import EPOCHS
@@ -62,7 +63,7 @@ class Folder:
 
     @property
     def result(self) -> Path:
-        """The numbers, for programs; the last file to be written."""
+        """The numbers, for programs; there is nothing more to be learned once it is written."""
         return self.path / "result.json"
 
     @property
@@ -98,8 +99,7 @@ class Folder:
         """
         if not self.config.is_file():  # what is kept without it is of no use
             raise StorageError(f"{self.path}: was removed while the run was under way")
-        with whole(self.history) as temporary:
-            history.frame.to_parquet(temporary, index=False)
+        write_table(history.frame, self.history)
         extra = {"epoch": history.epoch, "config": config.digest, "data": data}
         sim.save(self.checkpoint, extra)
 
@@ -289,11 +289,17 @@ class Folder:
         known += [type(p.neuron) for p in config.wiring().populations]
         engine = config.training.engine
         try:
-            return Simulator.load(self.checkpoint, engine, threads, known)
+            found = Simulator.load(self.checkpoint, engine, threads, known)
         except CheckpointError:
             raise
         except ValueError as error:
             raise CheckpointError(f"{self.checkpoint}: damaged ({error})") from error
+        wanted = config.wiring(), config.rule, config.decorrelation, config.substrate
+        numbers = config.training.batch, config.training.seed
+        held = found.network, found.rule, found.decorrelation, found.substrate
+        if _told(*held, found.batch, found.seed) != _told(*wanted, *numbers):
+            raise CheckpointError(f"{self.checkpoint}: belongs to another config")
+        return found
 
     def _compare(self, config: Config) -> None:
         try:
@@ -341,6 +347,12 @@ class Folder:
         return frame
 
 
+def _told(network: Network, *parts: Any) -> str:
+    """Write what tells a simulator from others, as a checkpoint has it."""
+    things = [part if isinstance(part, int) else describe.thing(part) for part in parts]
+    return checkpoint.text([describe.network(network), *things])
+
+
 def _numbers(column: pd.Series) -> bool:
     """Whether a column is of numbers: of errors any, of what is counted finite ones."""
     numeric = is_numeric_dtype(column) and not is_bool_dtype(column)
@@ -352,9 +364,9 @@ def _is_of(kept: dict[str, Any], config: Config | Written) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text, whole or not at all."""
+    """Write text, whole or not at all; what is no text, as in some names of files, is spelt."""
     with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def data_digest(config: Config) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from neurosim.experiments.summary import AFTER
 from neurosim.files import read_json
+from neurosim.values import EPOCHS
 
 
 class _Note(BaseModel):
@@ -68,7 +69,7 @@ class Machine(_Note):
 class Epoch(_Note):
     """The ``extra`` of a checkpoint: its epoch, and hashes of its config and data."""
 
-    epoch: int = Field(ge=0)
+    epoch: int = Field(ge=0, le=EPOCHS)
     config: str
     data: str
 

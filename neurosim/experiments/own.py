@@ -10,7 +10,7 @@ import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 from neurosim.errors import InputError
@@ -40,10 +40,12 @@ def find(name: str, what: str) -> Any:
         with _here_first():
             return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{what} {name!r} cannot be imported ({error}); is its file in the current folder, or "
-            f"its package installed?"
-        ) from error
+        top = module.partition(".")[0]
+        file, other = _file_of(module), _installed(top)
+        hint = "is its file in the current folder, or its package installed?"
+        if file is not None and other is not None:
+            hint = f"{file} in the current folder has the name of {other.origin}"
+        raise InputError(f"{what} {name!r} cannot be imported ({error}); {hint}") from error
     finally:
         _refuse_clash(module, f"{what} {name!r}")
 
@@ -90,9 +92,7 @@ def elsewhere() -> Iterator[None]:
 def _refuse_clash(module: str, what: str) -> None:
     """Refuse a module of the current folder whose name another one has that is imported too."""
     top = module.partition(".")[0]
-    path = module.replace(".", "/")
-    file = next(filter(os.path.isfile, (f"{path}.py", f"{path}/__init__.py")), None)
-    loaded = sys.modules.get(top)
+    file, loaded = _file_of(module), sys.modules.get(top)
     if file is None or loaded is None:
         return
     here = {os.path.realpath(path) for path in (f"{top}.py", top)}
@@ -108,10 +108,21 @@ def _refuse_clash(module: str, what: str) -> None:
         )
 
 
+def _file_of(module: str) -> str | None:
+    """Find the file of a module in the current folder."""
+    path = module.replace(".", "/")
+    return next(filter(os.path.isfile, (f"{path}.py", f"{path}/__init__.py")), None)
+
+
+def _installed(top: str) -> ModuleSpec | None:
+    """Find a module of this name elsewhere."""
+    here = current_folder()
+    return PathFinder.find_spec(top, [path for path in sys.path if path not in ("", here)])
+
+
 def _needed(top: str) -> str | None:
     """Find the installed module of this name, if neurosim needs it, or whatever neurosim needs."""
-    here = current_folder()
-    spec = PathFinder.find_spec(top, [path for path in sys.path if path not in ("", here)])
+    spec = _installed(top)
     if spec is None or spec.origin is None:
         return None
     listed = re.compile(rf"^{re.escape(top)}(/|\.py,)", re.MULTILINE)

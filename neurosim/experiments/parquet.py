@@ -1,4 +1,4 @@
-"""Read tables from Parquet files."""
+"""Tables in Parquet files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from pyarrow.parquet import ParquetFile
 
 from neurosim.errors import CheckpointError
-from neurosim.files import opened
+from neurosim.files import opened, whole
 from neurosim.values import memory
 
 
@@ -36,3 +36,16 @@ def read_columns(path: Path, needed: Iterable[str]) -> pd.DataFrame:
     if lacking:
         raise CheckpointError(f"{path}: damaged, or of something else (no column {lacking[0]!r})")
     return frame
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    # A path may have bytes that are no text, which pyarrow does not take.
+    with whole(path) as temporary, open(temporary, "wb") as file:
+        frame.to_parquet(file, index=False)

@@ -204,15 +204,15 @@ class Experiment:
             table = pd.concat([table, baselines.beside(own, task, untrained, epochs)])
         table = table.rename_axis("who")
         result = Result(table, history, pace(history), sim.nbytes, folder.path)
-        if self.draw:
+        write_text(folder.summary, summary.markdown(config, result))
+        write_text(folder.result, json.dumps(_numbers(config, result), indent=2) + "\n")
+        if self.draw:  # last: a figure that cannot be drawn is not worth what was learned
             rivals = table.drop([BEFORE, AFTER])["test_mse"]
             with figures.defaults():
                 curve = figures.learning_curve(history, rivals)
                 shown = figures.predictions(task, answers[BEFORE], answers[AFTER])
                 figures.save(curve, folder.figure("learning_curve"))
                 figures.save(shown, folder.figure("predictions"))
-        write_text(folder.summary, summary.markdown(config, result))
-        write_text(folder.result, json.dumps(_numbers(config, result), indent=2) + "\n")
         return result
 
 

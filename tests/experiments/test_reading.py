@@ -17,7 +17,7 @@ from neurosim import checkpoint
 from neurosim.experiments import Experiment, load, notes, registry
 from neurosim.experiments import parquet as tables
 from neurosim.experiments.baselines import AFTER
-from neurosim.experiments.folder import Folder
+from neurosim.experiments.folder import Folder, data_digest
 from neurosim.experiments.sweep import compare, load_results, results
 from neurosim.experiments.sweep.results import POOL, TABLE
 from neurosim.experiments.written import Written
@@ -372,7 +372,9 @@ def test_a_table_names_no_folders_elsewhere(sweep):
         load_results(sweep, costs=True)
 
 
-@pytest.mark.parametrize("extra", [None, [], 3, {}, {"epoch": -1}, {"epoch": "1"}, {"epoch": True}])
+@pytest.mark.parametrize(
+    "extra", [None, [], 3, {}, {"epoch": -1}, {"epoch": 10**30}, {"epoch": "1"}, {"epoch": True}]
+)
 def test_a_checkpoint_that_does_not_say_of_what(sweep, extra):
     run = first(sweep)
     arrays, described = checkpoint.read(run / "checkpoint.npz")
@@ -381,6 +383,34 @@ def test_a_checkpoint_that_does_not_say_of_what(sweep, extra):
     assert results.row_of(Folder(run))["epochs_done"] == 0
     with pytest.raises(ns.CheckpointError, match=r"checkpoint\.npz: damaged"):
         Experiment(load(run / "config.toml"), run).run(resume=True, progress=False)
+
+
+OTHERS = {
+    "rule": {"class": "neurosim:ANP", "learning_rate": 0.5},
+    "seed": 7,
+    "batch": 3,
+    "substrate": {"class": "neurosim:Substrate", "act_noise": 0.5},
+}
+
+
+@pytest.mark.parametrize("part", OTHERS)
+def test_a_checkpoint_of_another_simulator(sweep, part):
+    run = Folder(first(sweep))
+    config = load(run.config)
+    arrays, described = checkpoint.read(run.checkpoint)
+    checkpoint.write(run.checkpoint, arrays, described | {part: OTHERS[part]})
+    with pytest.raises(ns.CheckpointError, match=r"checkpoint\.npz: (belongs to ano|damaged)"):
+        run.resume(config, data_digest(config))
+
+
+@pytest.mark.parametrize("what", ["rule", "decorrelation", "substrate"])
+def test_a_checkpoint_of_a_class_that_is_not_known(sweep, what):
+    run = Folder(first(sweep))
+    arrays, described = checkpoint.read(run.checkpoint)
+    described[what]["class"] = "evil:Rule"
+    checkpoint.write(run.checkpoint, arrays, described)
+    with pytest.raises(ns.CheckpointError, match=r"checkpoint\.npz: 'Rule' is not built in"):
+        run.simulator(load(run.config))
 
 
 @pytest.mark.parametrize("name", ["weights/A", "state/hidden.x"])

@@ -19,7 +19,7 @@ from own_tasks import NAME, SCORE
 
 import neurosim as ns
 from neurosim import checkpoint
-from neurosim.experiments import Experiment, load
+from neurosim.experiments import Experiment, figures, load
 from neurosim.experiments.baselines import DELTA, RIDGE
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import compare, results
@@ -272,6 +272,21 @@ def test_divergence_keeps_the_last_whole_epoch(tiny, tmp_path):
     with pytest.raises(ns.DivergenceError):  # as it would in a folder of its own
         Experiment(config, out).run(resume=True, progress=False)
     assert {p.name for p in out.iterdir()} == unfinished | {"failure.json"}
+
+
+def test_a_figure_that_cannot_be_drawn_loses_no_result(tiny, tmp_path, monkeypatch):
+    def fails(*_):
+        raise ValueError("no glyph")
+
+    config = tiny("training.epochs=1", "baselines.enabled=false")
+    with monkeypatch.context() as patch:
+        patch.setattr(figures, "predictions", fails)
+        with pytest.raises(ValueError, match="no glyph"):
+            Experiment(config, tmp_path / "run").run(progress=False)
+    assert Folder(tmp_path / "run").finished(config)
+    assert (tmp_path / "run" / "summary.md").is_file()
+    Experiment(config, tmp_path / "run").run(resume=True, progress=False)
+    assert len(list((tmp_path / "run" / "figures").iterdir())) == 2
 
 
 def test_a_run_that_comes_to_a_result_has_not_failed_any_more(tiny, tmp_path, finished):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from neurosim.experiments import figures
 from neurosim.experiments.folder import write_text
+from neurosim.experiments.parquet import write_table
 from neurosim.experiments.reproduce import (
     claims,
     costs,
@@ -25,7 +26,7 @@ from neurosim.experiments.reproduce.data import gather
 from neurosim.experiments.reproduce.spec import Reproduction
 from neurosim.experiments.sweep.board import Board
 from neurosim.experiments.sweep.sweep import Outcome, Sweep, Workers
-from neurosim.files import place, whole
+from neurosim.files import place
 
 SUMMARY, TABLE, FIGURE, REPORT = "summary.md", "table.parquet", "figure", "report.md"
 
@@ -113,8 +114,7 @@ def _costs(plan: Reproduction, folder: Path, measured: Callable[[int, int], None
 
 
 def _write(folder: Path, table: pd.DataFrame, text: str) -> None:
-    with whole(folder / TABLE) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_table(table, folder / TABLE)
     write_text(folder / SUMMARY, text)
 
 

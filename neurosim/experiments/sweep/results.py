@@ -17,9 +17,9 @@ from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments.baselines import AFTER, BEFORE
 from neurosim.experiments.config import TABLES
 from neurosim.experiments.folder import Folder
-from neurosim.experiments.parquet import read_columns
+from neurosim.experiments.parquet import read_columns, write_table
 from neurosim.experiments.written import Written
-from neurosim.files import lock, place, whole
+from neurosim.files import lock, place
 from neurosim.values import require_flag
 
 POOL = "runs"
@@ -143,8 +143,7 @@ def write(folder: Path) -> None:
     """
     with lock(folder / LOCK, WAIT, f"{folder / TABLE}: another process does not finish writing it"):
         frame = collect(folder)
-        with whole(folder / TABLE) as temporary:
-            frame.to_parquet(temporary, index=False)
+        write_table(frame, folder / TABLE)
 
 
 def collect(folder: Path) -> pd.DataFrame:
@@ -159,7 +158,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Make a table of rows, sorted by the config's fields that differ between them."""
-    frame = pd.DataFrame(list(rows))
+    frame = pd.DataFrame([{name: _spelt(value) for name, value in row.items()} for row in rows])
     if frame.empty:
         return pd.DataFrame(columns=[*HEADS])
     fields = sorted((name for name in frame if is_field(name)), key=_place)
@@ -250,6 +249,11 @@ def _one_type(column: pd.Series) -> pd.Series:
         return column.astype("boolean") if column.isna().any() else column.astype(bool)
     others = {_as_text(value) for value in there if not isinstance(value, str)}
     return column.map(lambda value: _as_text(value, others))
+
+
+def _spelt(value: Any) -> Any:
+    """Spell what is no text in a cell of text: a folder's name may be of any bytes."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _as_text(value: Any, others: Container[str] = ()) -> Any:
