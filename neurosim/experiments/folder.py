@@ -194,7 +194,7 @@ class Folder:
         except CheckpointError as error:
             return {}, str(error)
         if config is not None and not _is_of(found, config):
-            return {}, f"{path}: belongs to another config, or to other epochs"
+            return {}, f"{path.name}: belongs to another config, or to other epochs"
         return found, ""
 
     @property

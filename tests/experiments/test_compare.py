@@ -250,7 +250,7 @@ def test_the_folder_that_got_furthest_stands_for_a_run(installed, tmp_path):
         (tmp_path / "runs" / name).mkdir()
         for file in left:
             whole = run.folder(tmp_path / "runs").path / file
-            failure = {"status": "failed", "reason": "x", "digest": "y", "epochs": 1}
+            failure = {"status": "failed", "reason": "x", "digest": run.config.digest, "epochs": 1}
             text = whole.read_text() if whole.exists() else json.dumps(failure)
             (tmp_path / "runs" / name / file).write_text(text)
     statuses = [["begun"], ["begun", "failed"], ["failed", "begun", run.name, run.name]]

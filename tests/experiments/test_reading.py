@@ -120,6 +120,16 @@ def test_a_report_takes_no_task_that_a_folder_offers(sweep, neurosim, monkeypatc
     assert not (run / "was_run").exists()
 
 
+def test_a_report_is_not_written_through_a_link(sweep, neurosim):
+    mine, run = sweep / "mine.txt", first(sweep)
+    mine.write_text("mine")
+    (run / "report.html").symlink_to(mine)
+    code, _, err = neurosim("report", run)
+    assert code == 2
+    assert f"report.html: is a link to {mine}; choose a file by --out" in err
+    assert mine.read_text() == "mine"
+
+
 def test_whoever_trains_finds_what_is_in_the_current_folder(tmp_path, monkeypatch, neurosim):
     """A config is a program, its measures as well as its tasks and rules."""
     monkeypatch.chdir(tmp_path)

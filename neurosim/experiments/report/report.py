@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurosim.errors import CheckpointError, InputError
+from neurosim.errors import CheckpointError, InputError, StorageError
 from neurosim.experiments import own
 from neurosim.experiments.folder import Folder, write_text
 from neurosim.experiments.report import figure, many, run
@@ -42,7 +42,7 @@ def write(folders: Sequence[str | os.PathLike[str]], out: Path | None = None) ->
     CheckpointError
         If the config of the one run that there is, or its checkpoint, is damaged.
     StorageError
-        If the file cannot be written.
+        If the file cannot be written; or is a link, unless it is chosen.
 
     Notes
     -----
@@ -51,8 +51,11 @@ def write(folders: Sequence[str | os.PathLike[str]], out: Path | None = None) ->
     its network.
     """
     paths = [place(folder) for folder in folders]
+    if out is None:
+        out = paths[0] / NAME if len(paths) == 1 else Path(NAME)
+        if os.path.islink(out):  # it may be a stranger's, to any file of one's own
+            raise StorageError(f"{out}: is a link to {os.readlink(out)}; choose a file by --out")
     page = _page(paths)
-    out = out or (paths[0] / NAME if len(paths) == 1 else Path(NAME))
     write_text(out, as_html(page))
     return out
 
