@@ -265,8 +265,8 @@ def _references(
 
 
 def _lengths(field: str, lengths: Any) -> list[int]:
-    """Refuse what is not whole numbers of steps."""
-    allowed = "whole numbers of steps >= 1"
+    """Refuse what is not whole numbers of steps; give them as Python's own."""
+    allowed = "whole numbers of steps in [1, 2**32)"
     found = require_list("align", field, lengths, allowed)
     fine = all(is_count(length) and 1 <= length < STEPS for length in found)
     require(fine, "align", field, lengths, allowed)

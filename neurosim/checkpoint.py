@@ -70,7 +70,7 @@ def _refuse_keys(description: Any) -> None:
         for table in level:
             for key in table if isinstance(table, dict) else ():
                 if not isinstance(key, str):
-                    raise TypeError(f"the key {key!r} of a table must be text")
+                    raise TypeError(f"the key {shown(key)} of a table must be text")
         inner = (t.values() if isinstance(t, dict) else t for t in level)
         level = [v for values in inner for v in values if isinstance(v, dict | list | tuple)]
 

@@ -177,7 +177,7 @@ class Network:
             allowed = "None for the first population (the input) and a model for all others"
             where = f"neuron of population {population.name!r}"
             require(fine, "Network", where, population.neuron, allowed)
-            # Who asks for no pre-activation needs no synapses.
+            # A model that asks for no pre-activation needs no synapses.
             alone = i == 0 or not _hears(population.neuron)
             reached = alone or population.name in posts
             require(reached, "Network", "population", population.name, "the post of a projection")

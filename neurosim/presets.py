@@ -48,7 +48,13 @@ __all__ = [
     "smtj",
 ]
 
-OTHERS = ("n_inputs", "n_hidden", "n_outputs", "decorrelate", "seed")  # what else says
+OTHERS = (
+    "n_inputs",
+    "n_hidden",
+    "n_outputs",
+    "decorrelate",
+    "seed",
+)  # a task decides these
 
 
 @dataclass(frozen=True)

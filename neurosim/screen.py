@@ -29,9 +29,9 @@ def console(stderr: bool = False) -> Console:
     Names and values are printed as they are: brackets and colons in them are no markup, and what
     would steer the terminal is `spelt`.
     """
-    from rich import console
+    from rich.console import Console as Plain
 
-    class Console(console.Console):
+    class Console(Plain):
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(spelt(text), **options)
 
@@ -47,8 +47,13 @@ _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 
 def spelt(text: Any) -> str:
-    """Spell what is no sign to be read: it would steer a terminal, or turn the rest of a line."""
+    """Write characters as escapes that would steer a terminal, or reverse the rest of a line."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def one_line(text: Any) -> str:
+    """Write text on one line, `spelt`."""
+    return spelt(" ".join(str(text).split()))
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

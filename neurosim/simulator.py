@@ -39,14 +39,8 @@ from neurosim.values import (
     shown,
 )
 
-_HELD = (
-    "_plan",
-    "_engine",
-    "_step",
-    "_reason",
-    "_turns",
-    "_version",
-)  # by a simulator; a subclass has more
+# Attributes of a simulator; one of a subclass has more.
+_HELD = ("_plan", "_engine", "_step", "_reason", "_turns", "_version")
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop
 logger = logging.getLogger("neurosim")
 
@@ -309,13 +303,21 @@ class Simulator:
         -------
         Record
             With the outputs.
+
+        Raises
+        ------
+        InputError
+            As from `run`; or if a scalar function, or what it uses, has changed since this
+            simulator was made.
+        DivergenceError, KernelError
+            As from `run`; this simulator is as it was.
         """
         require_flag("Simulator", "noise", noise)
         given = finite_array(inputs, "inputs", (None, None, self.network.inputs.size))
         if self._plan.version() != self._version:
             raise InputError(
-                "Simulator: scalar functions of its rule or neuron models, or what they use, are "
-                "others than when it was made; make another one"
+                "Simulator: the scalar functions of its rule or neuron models, or what they use, "
+                "have changed since it was made; make a new one"
             )
         plan = self._plan.without_learning(given.shape[1], noise)
         with self._turns.reading():

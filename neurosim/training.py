@@ -70,9 +70,9 @@ class History:
     simulator: Simulator | None = field(default=None, repr=False, compare=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, if it can be one: `train` and plots work with what is set."""
+        """Check a value and set it: `train` and plots rely on it."""
         if name == "rows":
-            fine = isinstance(value, list) and all(map(_is_named, value))
+            fine = isinstance(value, list) and all(map(_has_epoch, value))
             allowed = f"a list of mappings, an epoch in each; numbers: {', '.join(MEASURED)}"
             require(fine, "History", name, value, allowed)
         elif name == "interrupted":
@@ -365,10 +365,10 @@ def _refuse_lost(sim: Simulator, history: History) -> None:
 
 def _is_row(row: Any, epoch: int) -> bool:
     """Whether something is the row of an epoch, as `train` makes it."""
-    return _is_named(row) and all(name in row for name in MEASURED) and row["epoch"] == epoch
+    return _has_epoch(row) and all(name in row for name in MEASURED) and row["epoch"] == epoch
 
 
-def _is_named(row: Any) -> bool:
+def _has_epoch(row: Any) -> bool:
     """Whether something is a mapping with an epoch, and numbers as far as it has them."""
     if not (isinstance(row, Mapping) and "epoch" in row):
         return False

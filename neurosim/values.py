@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from neurosim.errors import InputError
 
 # Between these, and 0, float32 holds a number with all its digits.
 SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127
@@ -59,7 +59,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """Whether `value` is a whole number of any integer type (a bool, a time, is not)."""
+    """Whether `value` is a whole number of an integer type; bools and time differences are not."""
     # NumPy says that a timedelta64 is an integer, but nothing can be counted by it.
     whole = isinstance(value, numbers.Integral) and hasattr(value, "__index__")
     return whole and not isinstance(value, bool)
@@ -118,12 +118,8 @@ def require_number(
 
 
 def require_name(owner: str, field: str, value: Any) -> None:
-    """Refuse what is no text, or no text that a file can hold: half a character (a surrogate)."""
-    fine = isinstance(value, str)
-    try:
-        value.encode() if fine else None
-    except UnicodeEncodeError:
-        fine = False
+    """Refuse what is no text, or holds half a character (a lone surrogate), which no file can."""
+    fine = isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)
     require(fine, owner, field, value, "text, without lone surrogates")
 
 
@@ -235,7 +231,7 @@ def require_path(owner: str, field: str, value: Any) -> Path:
 
 
 def require_memory(owner: str, what: str, nbytes: int) -> None:
-    """Refuse what takes more memory than this machine has, before it is allocated.
+    """Refuse what takes more memory than this process can have, before it is allocated.
 
     Parameters
     ----------
@@ -248,7 +244,7 @@ def require_memory(owner: str, what: str, nbytes: int) -> None:
     if nbytes > memory():
         raise InputError(
             f"{owner}: {what} would take {_bytes(nbytes)} of memory; "
-            f"this machine has {_bytes(memory())}"
+            f"this process can have {_bytes(memory())}"
         )
 
 
@@ -258,7 +254,7 @@ def memory() -> int:
     found = []
     with suppress(AttributeError, OSError, ValueError):  # Windows does not say
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ImportError, OSError):  # nor has it limits, as set by ulimit or a cluster
+    with suppress(ImportError, OSError):  # Windows has no such limits
         from resource import RLIMIT_AS, getrlimit
 
         found.append(getrlimit(RLIMIT_AS)[0])

@@ -104,7 +104,7 @@ def gradients(
 
 
 def check_reach(owner: str, truncate: Any, chunk: Any) -> tuple[int | None, int | None]:
-    """Refuse what does not say how far back a loss reaches; give it as Python's own numbers."""
+    """Check how far back a loss reaches; return `truncate` and `chunk` as Python's own numbers."""
     truncate = require_count(owner, "truncate", truncate, 1, STEPS, of="steps", optional=True)
     chunk = require_count(owner, "chunk", chunk, 1, STEPS, of="steps", optional=True)
     if truncate is not None and chunk is not None:

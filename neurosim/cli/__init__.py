@@ -22,7 +22,7 @@ SURROUNDINGS = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
 )
-SOON = 0.05  # when the callback is over [s]
+SOON = 0.05  # [s]; by then the callback has returned
 
 
 def main() -> None:
@@ -51,8 +51,10 @@ def main() -> None:
 
 
 def _again(lost: Any) -> None:
-    """Let a Ctrl-C come again that was lost: Python cannot raise it in a library's callback."""
+    """Raise a Ctrl-C again that was lost in a library's callback, where Python cannot raise it."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
-        threading.Timer(SOON, _thread.interrupt_main).start()
+        timer = threading.Timer(SOON, _thread.interrupt_main)
+        timer.daemon = True  # a command that has ended by then is not waited for
+        timer.start()
     else:
         sys.__unraisablehook__(lost)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """The commands. What Typer would take for their end without a word is said."""
+    """Group of commands that reports what Typer would end without a message."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -47,7 +47,7 @@ app = typer.Typer(
 
 
 def path(text: str) -> Path:
-    """Read a path of the command line; an empty one is none, though Python takes it for a dot."""
+    """Read a path of the command line; refuse an empty one, to Python the current folder."""
     if not text:
         raise typer.BadParameter("must be a path, and is empty")
     return Path(text)

@@ -253,21 +253,22 @@ def exit_by(outcomes: Sequence[Outcome]) -> None:
 def say_failures(outcomes: Sequence[Outcome]) -> None:
     """Say of the first runs that came to no result why."""
     lost = [outcome for outcome in outcomes if outcome.status != "finished"]
-    for outcome in lost[:SHOWN]:
-        said = f"{outcome.status}: {outcome.run.words}: {outcome.reason}"
-        print(screen.spelt(said), file=sys.stderr)
-    if len(lost) > SHOWN:
-        print(f"... and {len(lost) - SHOWN} more; all are in the table", file=sys.stderr)
+    _say_first([f"{each.status}: {each.run.words}: {each.reason}" for each in lost])
 
 
 def _reasons(frame: pd.DataFrame) -> None:
     """Say of runs what is wrong with them, as their folders have it."""
     wrong = frame[frame["reason"].fillna("") != ""]
-    for row in wrong.head(SHOWN).to_dict("records"):
-        said = f"{row['status']}: {row['run']}: {row['reason']}"
-        print(screen.spelt(said), file=sys.stderr)
-    if len(wrong) > SHOWN:
-        print(f"... and {len(wrong) - SHOWN} more; all are in the table", file=sys.stderr)
+    rows = wrong.to_dict("records")
+    _say_first([f"{row['status']}: {row['run']}: {row['reason']}" for row in rows])
+
+
+def _say_first(lines: Sequence[str]) -> None:
+    """Print the first lines, and how many there are more."""
+    for line in lines[:SHOWN]:
+        print(screen.spelt(line), file=sys.stderr)
+    if len(lines) > SHOWN:
+        print(f"... and {len(lines) - SHOWN} more; all are in the table", file=sys.stderr)
 
 
 def _write(found: pd.DataFrame, out: Path) -> None:

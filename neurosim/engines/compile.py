@@ -9,12 +9,10 @@ neuron model means compiling the few kernels that it is in.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
@@ -32,7 +30,7 @@ from neurosim.engines.powers import FloatPowers
 from neurosim.engines.references import Reference
 from neurosim.errors import InputError, KernelError
 from neurosim.local import arguments
-from neurosim.local.language import copied, uncompiled
+from neurosim.local.language import copied, replaced
 
 if TYPE_CHECKING:
     from neurosim.engines.plan import Plan
@@ -89,11 +87,8 @@ def _compiled(function: Any, exact: bool, version: str) -> Any:
 
 def _instead(value: Any, exact: bool) -> Any:
     """Replace what a scalar function uses by what compiled code uses in its place."""
-    if value is math:
-        return mathematics.exact if exact else mathematics
-    if isinstance(value, BuiltinFunctionType):
-        return mathematics.FUNCTIONS[exact].get(value, value)
-    return compiled(value, exact) if isinstance(uncompiled(value), FunctionType) else value
+    module = mathematics.exact if exact else mathematics
+    return replaced(value, module, mathematics.FUNCTIONS[exact], lambda it: compiled(it, exact))
 
 
 def adapted(

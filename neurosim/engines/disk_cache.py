@@ -138,7 +138,9 @@ class DiskCache(_Cache):
                 return
             try:
                 made = data._reduce()
-            except RuntimeError:
+            except RuntimeError as error:
+                if "no compiled object yet" not in str(error):
+                    raise
                 # The compiler hands its result over in a callback, where a Ctrl-C is lost, and the
                 # result with it.
                 raise KeyboardInterrupt from None

@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from numbers import Real
-from types import BuiltinFunctionType, FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from neurosim.errors import KernelError
-from neurosim.local.language import copied, raises_to_powers, title, uncompiled
-from neurosim.local.whole import in_floats
+from neurosim.local.language import copied, replaced, title
+from neurosim.local.whole import in_floats, of_numpys_numbers
 from neurosim.values import shown
 
 # NumPy's functions for those of `math` that are undefined for some numbers, or overflow.
@@ -51,9 +51,10 @@ MATH = SimpleNamespace(**vars(math) | {made.__name__: other for made, other in D
 
 
 def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[float]], float]:
-    """Make of a scalar function, as it is now, one of a list of numbers that always has a number.
+    """Make a scalar function, as it is now, callable with a list of numbers.
 
-    Where a machine's is not known (the logarithm of zero within a whole number, say) it is NaN.
+    Where Python raises an exception it gives a machine's number; where that is not known (the
+    logarithm of zero within a whole number, say), NaN.
 
     Raises
     ------
@@ -61,27 +62,25 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
         By the function made: where compiled code would raise an exception, or not compile.
     """
     plain, computed = in_floats(function), _as_computed(function)
-    # Of a negative number Python's power may be complex, and its absolute value a number again.
-    attempts = (computed, plain) if raises_to_powers(function) else (plain, computed)
 
     def number(arguments: Sequence[float]) -> float:
-        for attempt in attempts:
-            given = arguments if attempt is plain else map(np.float64, arguments)
+        for attempt in (plain, computed):
             try:
                 with np.errstate(all="ignore"):
-                    made = attempt(*given)
-                if isinstance(made, Real):
-                    return float(made)
-                if not isinstance(made, complex):
+                    made = attempt(*arguments)
+                if not isinstance(made, Real | np.bool_ | complex):
                     raise TypeError(f"it makes {shown(made)}")
             except (ArithmeticError, ValueError):
                 continue
             except Exception as error:
-                if attempt is plain:
-                    raise KernelError(
-                        f"{owner}: {title(function)}() cannot be computed of {arguments} "
-                        f"({error}); the state is no longer usable"
-                    ) from error
+                if attempt is computed:
+                    continue
+                raise KernelError(
+                    f"{owner}: {title(function)}() cannot be computed of {arguments} ({error}); "
+                    f"the state is no longer usable"
+                ) from error
+            if not isinstance(made, complex):
+                return float(made)
         return math.nan
 
     return number
@@ -92,7 +91,7 @@ def _as_computed(function: Any) -> Any:
     made = copied(function, _instead, BUILTINS)
     constants = tuple(map(_number, made.__code__.co_consts))
     made.__code__ = made.__code__.replace(co_consts=constants)
-    return made
+    return of_numpys_numbers(made)
 
 
 def _number(value: Any) -> Any:
@@ -102,8 +101,4 @@ def _number(value: Any) -> Any:
 
 
 def _instead(value: Any) -> Any:
-    if value is math:
-        return MATH
-    if isinstance(value, BuiltinFunctionType):
-        return DEFINED.get(value, value)
-    return _as_computed(value) if isinstance(uncompiled(value), FunctionType) else _number(value)
+    return _number(replaced(value, MATH, DEFINED, _as_computed))

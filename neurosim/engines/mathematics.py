@@ -61,7 +61,7 @@ _LOG2E, _HALF = float32(1.44269504088896341), float32(0.5)
 _LN2_HIGH, _LN2_LOW = float32(0.693359375), float32(-2.12194440e-4)
 _E5, _E4, _E3 = float32(1.9875691500e-4), float32(1.3981999507e-3), float32(8.3334519073e-3)
 _E2, _E1, _E0 = float32(4.1665795894e-2), float32(1.6666665459e-1), float32(5.0000001201e-1)
-_ONE, _INFINITY, _ZERO = float32(1), float32(inf), float32(0)  # noqa: F405
+ONE, _INFINITY, _ZERO = float32(1), float32(inf), float32(0)  # noqa: F405
 
 
 @njit(**OPTIONS)  # type: ignore[no-redef]
@@ -80,7 +80,7 @@ def exp(x):
     half = int32(twos) >> int32(1)
     first = int32((half + int32(127)) << int32(23)).view(float32)
     second = int32((int32(twos) - half + int32(127)) << int32(23)).view(float32)
-    result = (p * r * r + r + _ONE) * first * second
+    result = (p * r * r + r + ONE) * first * second
     result = _INFINITY if x > _HIGHEST else result
     return _ZERO if x < _LOWEST else result
 
@@ -115,7 +115,7 @@ def most(a, b, c=None, d=None):
 @njit(**ALIKE)
 def power(base, exponent):
     """Raise to a power, which may be a truth value or a whole number."""
-    return base ** (exponent * _ONE)
+    return base ** (exponent * ONE)
 
 
 # Numba's own subtract a number from itself, which is 0 where sums may be reordered.
@@ -150,20 +150,20 @@ vars(exact).update({name: value for name, value in vars(math).items() if name[0]
 # Whole numbers are floats: compilers differ in the integers they make of floats, an integer has
 # no place for a NaN or for 1e20, and its powers are whole again. Beyond this all floats are whole.
 _ALL_WHOLE = 2.0**62
-_ODD = float32(2)
+_TWO = float32(2)
 
 
 @njit(**ALIKE)
 def _floor_alike(x):
     """Round down, by what every machine has."""
-    x = x * _ONE  # of a truth value, too
+    x = x * ONE  # of a truth value, too
     return float32(math.floor(x)) if abs(x) < _ALL_WHOLE else float32(x)
 
 
 @njit(**OPTIONS)
 def _floor_fast(x):
-    """Round down, by a vector instruction."""
-    return float64(np.floor(x * _ONE))
+    """Round down, by a vector instruction; to float64, as products with Numba's integers are."""
+    return float64(np.floor(x * ONE))
 
 
 def _wholes(floor: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -171,26 +171,26 @@ def _wholes(floor: Any, options: dict[str, Any]) -> dict[str, Any]:
 
     @njit(**options)
     def ceil(x):
-        return -floor(-(x * _ONE))
+        return -floor(-(x * ONE))
 
     @njit(**options)
     def trunc(x):
-        x = x * _ONE
+        x = x * ONE
         return -floor(-x) if x < _ZERO else floor(x)
 
     @njit(**options)
     def nearest(x):
         """Round a half to an even number."""
-        x = x * _ONE
+        x = x * ONE
         below = floor(x)
         rest = x - below
-        up = rest > _HALF or (rest == _HALF and below != _ODD * floor(_HALF * below))
-        return below + _ONE if up else below
+        up = rest > _HALF or (rest == _HALF and below != _TWO * floor(_HALF * below))
+        return below + ONE if up else below
 
     return {"floor": floor, "ceil": ceil, "trunc": trunc, "nearest": nearest}
 
 
-def _instead(
+def _replacements(
     module: Any, floor: Any, options: dict[str, Any]
 ) -> tuple[dict[Any, Any], dict[str, Any]]:
     """Put a module's functions in the place of those of `math`, and of built-in ones."""
@@ -205,6 +205,6 @@ def _instead(
 exact.tanh, exact.exp = _exactly(tanh), _exactly(exp)  # type: ignore[attr-defined]
 # By whether every machine must find the same bits.
 FUNCTIONS, BUILTINS = {}, {}
-FUNCTIONS[True], BUILTINS[True] = _instead(exact, _floor_alike, ALIKE)
-FUNCTIONS[False], BUILTINS[False] = _instead(sys.modules[__name__], _floor_fast, OPTIONS)
+FUNCTIONS[True], BUILTINS[True] = _replacements(exact, _floor_alike, ALIKE)
+FUNCTIONS[False], BUILTINS[False] = _replacements(sys.modules[__name__], _floor_fast, OPTIONS)
 BUILTINS[True] |= {"min": least, "max": most}

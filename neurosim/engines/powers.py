@@ -1,4 +1,4 @@
-"""What compiled scalar functions do otherwise than Numba by itself: powers, and places in tables.
+"""Compile powers, and look-ups in tables, of scalar functions otherwise than Numba by itself.
 
 A power of whole numbers is whole to Numba, so that ``2 ** -1`` is 0; ``0.0 ** -1`` raises an
 exception; and an exponent that is a truth value calls a function that no library here has.
@@ -17,14 +17,17 @@ from numba.core.ir_utils import find_const, guard, mk_unique_var
 from numba.core.untyped_passes import IRProcessing
 from numba.extending import overload
 
-from neurosim.engines.mathematics import power
+from neurosim.engines.mathematics import ONE, power
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
-class _CallsOfPower(FunctionPass):
-    """Call `power` for every ``**``, but for exponents that are constant."""
+class _PowersOfFloats(FunctionPass):
+    """Make the base of every ``**`` a float, and call `power` where the exponent may be negative.
 
-    _name = "calls_of_power"
+    A constant exponent that is not stays: of it the compiler makes products.
+    """
+
+    _name = "powers_of_floats"
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,25 +37,28 @@ class _CallsOfPower(FunctionPass):
             (block, statement)
             for block in state.func_ir.blocks.values()
             for statement in block.find_insts(ir.Assign)
-            if _is_power(statement.value)
-            and not _is_plain(guard(find_const, state.func_ir, statement.value.rhs))
+            if isinstance(statement.value, ir.Expr)
+            and statement.value.op == "binop"
+            and statement.value.fn is operator.pow
         ]
         for block, statement in found:
-            raised, place = statement.value, statement.loc
-            called = ir.Var(block.scope, mk_unique_var("power"), place)
-            at = block.body.index(statement)
-            block.body.insert(at, ir.Assign(ir.Global("power", power, place), called, place))
-            statement.value = ir.Expr.call(called, [raised.lhs, raised.rhs], (), place)
+            base, exponent, place = statement.value.lhs, statement.value.rhs, statement.loc
+            constant = guard(find_const, state.func_ir, exponent)
+            if type(constant) is float or (type(constant) is int and constant >= 0):
+                one = _before(block, statement, ir.Const(ONE, place))
+                product = ir.Expr.binop(operator.mul, base, one, place)
+                statement.value.lhs = _before(block, statement, product)
+            else:
+                called = _before(block, statement, ir.Global("power", power, place))
+                statement.value = ir.Expr.call(called, [base, exponent], (), place)
         return bool(found)
 
 
-def _is_power(value: Any) -> bool:
-    return isinstance(value, ir.Expr) and value.op == "binop" and value.fn is operator.pow
-
-
-def _is_plain(exponent: Any) -> bool:
-    """Whether a compiler makes products of it: of a negative one a division, which may raise."""
-    return type(exponent) is float or (type(exponent) is int and exponent >= 0)
+def _before(block: Any, statement: Any, value: Any) -> Any:
+    """Assign a value to a new variable before a statement, and give the variable."""
+    variable = ir.Var(block.scope, mk_unique_var("power"), statement.loc)
+    block.body.insert(block.body.index(statement), ir.Assign(value, variable, statement.loc))
+    return variable
 
 
 class FloatPowers(CompilerBase):
@@ -60,7 +66,7 @@ class FloatPowers(CompilerBase):
 
     def define_pipelines(self) -> list[Any]:
         made = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        made.add_pass_after(_CallsOfPower, IRProcessing)
+        made.add_pass_after(_PowersOfFloats, IRProcessing)
         made.finalize()
         return [made]
 

@@ -118,7 +118,7 @@ def _cell(owner: str, name: str, column: str, cell: Any) -> Any:
     Raises
     ------
     InputError
-        If it is none.
+        If it is none of these.
     """
     missing = cell is None or cell is pd.NA or (isinstance(cell, float) and cell != cell)
     number = isinstance(cell, numbers.Real) and not isinstance(cell, bool)

@@ -28,7 +28,15 @@ from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
 from neurosim.substrate.presets import CHIPS
 from neurosim.task import checked
-from neurosim.values import is_count, is_number, is_one_of, nearest, require, shortened, shown
+from neurosim.values import (
+    SIZES,
+    is_number,
+    is_one_of,
+    nearest,
+    require_count,
+    shortened,
+    shown,
+)
 
 SWEEP = "sweep"  # of a file that `neurosim sweep` reads
 TABLES = ("task", "network", "rule", "decorrelation", "substrate", "training", "baselines")
@@ -72,18 +80,17 @@ class Config:
 
     def wiring(self) -> Network:
         """Describe the network."""
-        sizes = []
-        for name in ("n_inputs", "n_targets"):
-            size: Any = getattr(self.task, name, None)
-            fine = is_count(size) and size >= 1
-            require(fine, f"task {self.names['task']!r}", name, size, "a whole number >= 1")
-            sizes.append(size)
+        owner = f"task {self.names['task']!r}"
+        n_inputs, n_targets = (
+            require_count(owner, name, getattr(self.task, name, None), 1, SIZES)
+            for name in ("n_inputs", "n_targets")
+        )
         model = registry.plugin(self.network.neuron, registry.NEURONS, "neuron")
         table = {} if self.network.tau == _tau(model) else {"tau": self.network.tau}
         return rnn(
-            sizes[0],
+            n_inputs,
             self.network.hidden,
-            sizes[1],
+            n_targets,
             decorrelate=bool(self.network.decorrelate),
             neuron=tables.build(model, table, "network", {}),
             gain=self.network.gain,
@@ -529,7 +536,7 @@ def _no_table(key: str) -> str:
 
 def hashed(resolved: Mapping[str, Any]) -> str:
     """Hash of a config's tables."""
-    # Dates are all that JSON does not know of what TOML does; none is the text that looks like it.
+    # Dates are all that TOML has and JSON has not; `repr` tells one from text that reads like it.
     text = json.dumps(resolved, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurosim.files import whole
-from neurosim.screen import spelt
+from neurosim.screen import one_line
 from neurosim.task import task_name
 from neurosim.training import History
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TARGET, TRAIN, AFTER, FAINT = "0.15", "tab:orange", "tab:blue", "0.6"
 STRETCH = 400  # steps of a series that can still be told apart in a figure
 SEQUENCES = 6  # short sequences side by side
-LONGEST = 80  # signs of a name
+LONGEST = 80  # characters of a name
 NARROW_STRETCH, NARROW_SEQUENCES = 150, 2  # on a narrow page
 
 
@@ -98,7 +98,7 @@ def as_it_is(words: object) -> str:
 
     Of a long name the beginning is drawn.
     """
-    text = spelt(" ".join(str(words).split()))
+    text = one_line(words)
     text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

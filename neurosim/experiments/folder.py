@@ -97,7 +97,7 @@ class Folder:
         StorageError
             If it cannot be written, or the folder was removed since the run began.
         """
-        if not self.config.is_file():  # what is kept without it is of no use
+        if not self.config.is_file():  # no checkpoint goes on without it
             raise StorageError(f"{self.path}: was removed while the run was under way")
         write_table(history.frame, self.history)
         extra = {"epoch": history.epoch, "config": config.digest, "data": data}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from neurosim.screen import spelt
+from neurosim.screen import one_line
 
 
 def table(head: Sequence[Any], rows: Iterable[Sequence[Any]], words: int = 1) -> list[str]:
@@ -34,7 +34,7 @@ def plain(text: Any) -> str:
 
     A bar, which ends a cell, is left to `table`.
     """
-    words = spelt(" ".join(str(text).split()))
+    words = one_line(text)
     words = MEANS.sub(r"\\\g<0>", words)
     return FIRST.sub(r"\1\\\2", words)
 
@@ -49,7 +49,7 @@ FIRST = re.compile(r"^(\d*)([-+=.)])")  # of a line: a list, or a heading
 
 def code(text: Any) -> str:
     """Quote a few words as they are, in a cell or a sentence."""
-    words = spelt(" ".join(str(text).split())).replace("`", "'")
+    words = one_line(text).replace("`", "'")
     return f"`{words}`" if words else ""
 
 

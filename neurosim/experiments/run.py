@@ -132,7 +132,7 @@ class Experiment:
                 # A run that is here already is not repeated: there is nothing left to train.
                 resume = resume or self.folder.finished(self.config)
                 self._refuse(resume)
-            # Without the engine, or without data, no folder is made.
+            # Without the engine, data or sizes, no folder is made.
             find(self.config.training.engine, self.config.rule)
             data = steady_digest(self.config)
             self.config.wiring()

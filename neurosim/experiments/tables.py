@@ -107,7 +107,7 @@ class NetworkTable(_Table):
 
     hidden: int = Field(default=100, ge=1, lt=SIZES)
     neuron: str = "Tanh"
-    tau: Number | None = Field(default=None, ge=1)  # as the neuron model has it
+    tau: Number | None = Field(default=None, ge=1)  # None: the neuron model's own
     decorrelate: bool | None = None
     gain: Number = Field(default=1.0, ge=0)
     input_gain: Number = Field(default=1.0, ge=0)

@@ -283,9 +283,11 @@ class Tuning:
         return {k: FloatDistribution(low, high, log=True) for k, (low, high) in self.ranges.items()}
 
     def _rounded(self, params: Mapping[str, float]) -> dict[str, float]:
-        """Write rates with fewer digits, within their ranges: nobody means the seventeenth."""
-        rounded = {name: float(f"{params[name]:.{DIGITS}g}") for name in self.ranges}
-        return {k: min(max(rounded[k], low), high) for k, (low, high) in self.ranges.items()}
+        """Round rates to `DIGITS` digits, within their ranges."""
+        return {
+            name: min(max(float(f"{params[name]:.{DIGITS}g}"), low), high)
+            for name, (low, high) in self.ranges.items()
+        }
 
     def _trials(self, study: optuna.Study) -> list[Trial]:
         trials = []

@@ -106,6 +106,28 @@ def copied(
     return FunctionType(code, known, function.__name__, function.__defaults__, cells)
 
 
+def replaced(
+    value: Any, module: Any, functions: Mapping[Any, Any], again: Callable[[Any], Any]
+) -> Any:
+    """Give what stands in a copy for a value that a scalar function uses.
+
+    Parameters
+    ----------
+    value : object
+    module : object
+        Stands for `math`.
+    functions : mapping
+        What stands for built-in functions of `math`.
+    again : callable
+        Copies a Python function.
+    """
+    if value is math:
+        return module
+    if isinstance(value, BuiltinFunctionType):
+        return functions.get(value, value)
+    return again(value) if isinstance(uncompiled(value), FunctionType) else value
+
+
 def uncompiled(function: Any) -> Any:
     """Give the Python function of which a compiled one was made; any other as it is."""
     # By its very type: an object of another kind can have an attribute of that name.
@@ -171,7 +193,7 @@ def _of_math(function: FunctionType) -> Iterator[str]:
 
 
 def _uncalled(function: FunctionType) -> Iterator[str]:
-    """List functions that a function uses as values: by one, a compiler may lose its way."""
+    """List functions that a function uses as values, of which compilers take some."""
     known = vars(builtins) | outside(function)
     elsewhere = {name for name, value in known.items() if callable(value)}
     own = elsewhere & set(function.__code__.co_freevars)
@@ -226,7 +248,7 @@ def _loads(
 
 
 def _called(steps: list[dis.Instruction], first: int, last: int) -> bool:
-    """Whether what instructions load is called, on every path to them."""
+    """Whether the function that instructions load is called, on every path to them."""
     marked = any(CALLED.fullmatch(step.argrepr) for step in (steps[first], steps[last]))
     if marked or steps[last].opname == "LOAD_METHOD":
         return True

@@ -1,6 +1,6 @@
 """Whole numbers of scalar functions: floats, on every engine.
 
-Python makes integers without bounds of numbers, compilers make other ones each. So what rounds
+Python's integers have no bounds; those of compilers have, and each compiler its own. So what rounds
 (`int`, `round`, `math.floor`, `math.ceil`, `math.trunc`) gives a float, in Python too.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Number
-from types import BuiltinFunctionType, FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from neurosim.errors import InputError
-from neurosim.local.language import copied, title, uncompiled
+from neurosim.local.language import copied, raises_to_powers, replaced, title
 from neurosim.values import require
 
 TRIED = (-2.0, -0.5, 0.0, 0.5, 2.0)  # numbers of which a function must make a number
@@ -46,9 +48,14 @@ for _name in ("neg", "pos", "abs"):
     setattr(Whole, f"__{_name}__", _closed(f"__{_name}__"))
 
 
-def _rounding(function: Callable[[Any], Any]) -> Callable[[Any], Whole]:
+def _rounding(function: Any) -> Callable[[Any], Whole]:
     """Make a function of one number that rounds it to a `Whole`."""
-    return lambda x: Whole(function(x))
+
+    def rounding(x: Any) -> Whole:
+        return Whole(function(x))
+
+    rounding.__name__ = rounding.__qualname__ = function.__name__
+    return rounding
 
 
 BUILTINS = {"int": _rounding(int), "round": _rounding(round)}
@@ -57,16 +64,25 @@ MATH = SimpleNamespace(**vars(math) | {f.__name__: made for f, made in FUNCTIONS
 
 
 def in_floats(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Copy a scalar function, as it and all it uses are now, so that it makes no integers."""
-    return copied(function, _instead, BUILTINS)
+    """Copy a scalar function, as it and all it uses are now, so that it makes no integers.
+
+    Nor complex numbers: of a negative number, a power of NumPy's is NaN where Python's is complex.
+    """
+    made = copied(function, _instead, BUILTINS)
+    return of_numpys_numbers(made) if raises_to_powers(function) else made
+
+
+def of_numpys_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a function its arguments as NumPy's float64."""
+
+    def called(*arguments: float) -> Any:
+        return function(*map(np.float64, arguments))
+
+    return called
 
 
 def _instead(value: Any) -> Any:
-    if value is math:
-        return MATH
-    if isinstance(value, BuiltinFunctionType):
-        return FUNCTIONS.get(value, value)
-    return in_floats(value) if isinstance(uncompiled(value), FunctionType) else value
+    return replaced(value, MATH, FUNCTIONS, in_floats)
 
 
 def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> None:
@@ -83,7 +99,8 @@ def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> No
     for k in range(len(TRIED) ** 2):
         numbers = [TRIED[(k + (k // len(TRIED) + 1) * i) % len(TRIED)] for i in range(count)]
         try:
-            made = tried(*numbers)
+            with np.errstate(all="ignore"):
+                made = tried(*numbers)
         except (ArithmeticError, ValueError):
             continue
         except Exception as error:
@@ -91,4 +108,4 @@ def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> No
         allowed = "a number, made of numbers"
         if isinstance(made, complex):  # a root of a negative number
             continue
-        require(isinstance(made, Number), owner, f"{title(function)}()", made, allowed)
+        require(isinstance(made, Number | np.bool_), owner, f"{title(function)}()", made, allowed)

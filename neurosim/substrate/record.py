@@ -261,7 +261,7 @@ class Substrate:
         if isinstance(other, Substrate):
             return replace(self, **other.assumed)
         allowed = "a Substrate or a mapping of its fields"
-        require(isinstance(other, Mapping), "Substrate", "what | adds", other, allowed)
+        require(isinstance(other, Mapping), "Substrate", "the right side of |", other, allowed)
         names = [f.name for f in fields(self)]
         for name in other:
             if name not in names:

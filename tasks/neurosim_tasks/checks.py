@@ -148,7 +148,7 @@ def settle(task: object, at_least: dict[str, int]) -> None:
 
 
 def fits(owner: object, what: str, nbytes: int) -> None:
-    """Refuse what takes more memory than this machine has, before it is allocated.
+    """Refuse what takes more memory than this process can have, before it is allocated.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def fits(owner: object, what: str, nbytes: int) -> None:
     if nbytes > memory():
         gigabytes = [f"{min(n, 10**300) / 1e9:.3g} GB" for n in (nbytes, memory())]
         raise TaskError(
-            f"{type(owner).__name__}: {what} would take {gigabytes[0]} of memory; this machine "
-            f"has {gigabytes[1]}"
+            f"{type(owner).__name__}: {what} would take {gigabytes[0]} of memory; this process "
+            f"can have {gigabytes[1]}"
         )
 
 
@@ -178,7 +178,7 @@ def memory() -> int:
     found = []
     with suppress(AttributeError, OSError, ValueError):  # Windows does not say
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ImportError, OSError):  # nor has it limits, as set by ulimit or a cluster
+    with suppress(ImportError, OSError):  # Windows has no such limits
         from resource import RLIMIT_AS, getrlimit
 
         found.append(getrlimit(RLIMIT_AS)[0])

@@ -65,7 +65,7 @@ def _local_time(text: pd.Series) -> pd.Series:
     import pandas as pd
 
     times = pd.to_datetime(text, format="ISO8601", errors="coerce")
-    return times.dt.tz_localize(None)  # a zone says how far that is from universal time
+    return times.dt.tz_localize(None)  # local hours, whatever their distance from universal time
 
 
 def _universal_time(text: pd.Series) -> pd.Series:

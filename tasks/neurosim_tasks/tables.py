@@ -141,7 +141,7 @@ def _times(text: pd.Series, layout: Layout) -> pd.Series:
         raise TaskError(f"{owner} has blanks")
     try:
         times = layout.read_time(text)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:  # by pandas 3, by pandas 2
         raise TaskError(f"{owner} has times of more than one zone") from error
     if times.isna().any():
         raise TaskError(f"{owner}: {text[times.isna()].iloc[0]!r} is no time of this layout")

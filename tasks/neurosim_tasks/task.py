@@ -150,7 +150,7 @@ class Task(ABC):
         lags = whole(self, "lags", lags, at_least=1)
         pairs = (self.train(), self.test())
         (train, train_targets), (test, test_targets) = (tuple(map(np.asarray, p)) for p in pairs)
-        # The lagged inputs, and what they have to do with each other.
+        # The lagged inputs, and their covariances.
         nbytes = 8 * lags * max(train.size, test.size) + 16 * (lags * train.shape[-1]) ** 2
         fits(self, f"lags = {shown(lags)} for {len(train)} steps", nbytes)
         now, past = regression.fit(train, train_targets), (lags, self.lag_padding)

@@ -35,6 +35,13 @@ def numbers(function, exact):
         return oracle, np.float32([compiled(a, b) for a, b in points])
 
 
+def power_sum(b):
+    total = 0.0
+    for k in range(40):
+        total += k**20 * b
+    return total
+
+
 WHOLE = [
     lambda a, b: 2 ** math.floor(b),
     lambda a, b: 2 ** (1 if a > 0 else -2),
@@ -51,6 +58,8 @@ WHOLE = [
     lambda a, b: TABLE[int(b) % 3] + TABLE[int(b > 0)] + TABLE[b > 0] + TABLE[0],
     lambda a, b: math.isfinite(a + a) + 2 * math.isnan(a - a) + 4 * math.isinf(a * 2),
     lambda a, b: min(math.gamma(b), 1e3) + min(math.lgamma(b), 1e3),
+    lambda a, b: (1 / a > 0) + 2 * ((a**0.5) > 0),
+    lambda a, b: power_sum(b),
     lambda a, b: abs(a**0.5) + abs((a - 1) ** b),
     lambda a, b: -(a > 0) + (b > 0) * 2 + (a > 0 and b),
 ]

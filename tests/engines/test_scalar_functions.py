@@ -426,7 +426,7 @@ def test_what_a_function_uses_is_as_it_was_when_the_simulator_was_made(engine, m
     monkeypatch.setitem(globals(), "SCALE", 2.0)
     sims[1].run(DATA, -DATA)
     np.testing.assert_array_equal(sims[0].weights["R"], sims[1].weights["R"])
-    with pytest.raises(ns.InputError, match="others than when it was made"):
+    with pytest.raises(ns.InputError, match="have changed since it was made"):
         sims[1].evaluate(DATA, -DATA)
 
 

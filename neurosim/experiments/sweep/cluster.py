@@ -128,7 +128,7 @@ class RemoteWorkers:
         return found
 
     def end(self, address: str) -> None:
-        """End a worker that the scheduler dropped, as far as that can be done."""
+        """Do nothing: the cluster ends its workers itself."""
 
     def fate(self, address: str) -> str:
         """Describe how a worker ended, as far as that is known."""

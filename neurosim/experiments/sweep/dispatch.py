@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from neurosim.errors import StorageError
 from neurosim.experiments.sweep.results import epochs_kept
-from neurosim.experiments.sweep.runs import BUSY, FAILED, Run, carry_out, describe, done
+from neurosim.experiments.sweep.runs import BUSY, FAILED, Run, carry_out, done, reason_of
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -126,7 +126,7 @@ class Dispatcher:
         except (KilledWorker, FutureCancelledError, TimeoutError):
             return self._missed(address)
         except Exception as error:  # it did not even begin: the worker lacks what it needs
-            status, reason = FAILED, describe(error)
+            status, reason = FAILED, reason_of(error)
             self._give_up(run, reason)
         del self._handed[address]
         if status == BUSY:  # another sweep is at it: look again when the rest is under way

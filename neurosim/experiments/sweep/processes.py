@@ -66,7 +66,7 @@ class Processes:
         thread.start()
 
     def end(self, number: int) -> None:
-        """End one, by its number, if it is still there; it is started again."""
+        """Kill the process of this number, if it is still there; another one is started."""
         with self._lock:
             process = self._running.get(number)
         if process is not None:

@@ -131,7 +131,7 @@ def carry_out(
     except DivergenceError as error:
         return DIVERGED, str(error)
     except BaseException as error:  # even SystemExit: it is one run's, and said in the table
-        reason = describe(error)
+        reason = reason_of(error)
         with suppress(StorageError, NameError):
             kept.give_up(config, FAILED, reason)
         if isinstance(error, DeviceError) and error.lost:
@@ -140,8 +140,8 @@ def carry_out(
     return FINISHED, ""
 
 
-def describe(error: BaseException) -> str:
-    """Say what a run failed by, in text that any file takes: names of files may hold none."""
+def reason_of(error: BaseException) -> str:
+    """Write an error as text that any file can hold: a file's name in it may be no text."""
     return f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
 
 

@@ -155,8 +155,8 @@ class Workers:
             place = LocalWorkers(jobs, gpus) if scheduler is None else RemoteWorkers(scheduler)
         except NeurosimError:
             raise
-        except (ValueError, OSError, RuntimeError) as error:  # by its settings, or the system
-            reason = f"Dask, which does the runs, cannot be started ({error})"
+        except (ValueError, OSError, RuntimeError) as error:  # by Dask's settings, or the system
+            reason = f"the workers of the sweep cannot be started or reached ({error})"
             raise NeurosimError(reason) from error
         self._open.callback(lambda: place.close(self._hurry))
         return place
