@@ -30,7 +30,7 @@ from neurosim.engines.powers import FloatPowers
 from neurosim.engines.references import Reference
 from neurosim.errors import InputError, KernelError
 from neurosim.local import arguments
-from neurosim.local.language import copied, replaced
+from neurosim.local.functions import copied, replaced
 
 if TYPE_CHECKING:
     from neurosim.engines.plan import Plan

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from neurosim.local.language import inside, names, uncompiled
+from neurosim.local.functions import inside, names, uncompiled
 
 
 def fingerprint(functions: Iterable[Any]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from neurosim.errors import KernelError
-from neurosim.local.language import copied, replaced, title
+from neurosim.local.functions import copied, replaced, title
 from neurosim.local.whole import in_floats, of_numpys_numbers
 from neurosim.values import shown
 

@@ -9,7 +9,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from neurosim.errors import InputError
-from neurosim.local.language import inside, title, uncompiled
+from neurosim.local.functions import inside, title, uncompiled
 
 # Built-in functions of numbers, and what a loop counts by.
 BUILTINS = {"abs", "bool", "divmod", "float", "int", "max", "min", "pow", "range", "round"}

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurosim.errors import InputError
-from neurosim.local.language import refuse_unsupported, title
+from neurosim.local.functions import title
+from neurosim.local.language import refuse_unsupported
 from neurosim.local.reach import refuse_reaching
 from neurosim.local.whole import refuse_no_number
 from neurosim.values import require

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import InputError
-from neurosim.local.language import copied, raises_to_powers, replaced, title
+from neurosim.local.functions import copied, raises_to_powers, replaced, title
 from neurosim.values import require
 
 TRIED = (-2.0, -0.5, 0.0, 0.5, 2.0)  # numbers of which a function must make a number
