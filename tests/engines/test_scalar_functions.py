@@ -321,7 +321,7 @@ def test_what_has_no_name_or_no_value_yet_is_refused_in_words():
     "function",
     [
         lambda noise, reward: (1, 2.5)[int(noise > 0)] * reward,
-        lambda noise, reward: bool() + noise * reward,  # a ValueError of the compiler's
+        lambda noise, reward: bool() + noise * reward,  # noqa: UP018 (a ValueError there)
     ],
 )
 def test_what_a_compiler_alone_objects_to_is_one_sentence(engine, function):
