@@ -248,7 +248,8 @@ def _loads(
             if after.opname.startswith("STORE_") and not after.is_jump_target:
                 own.add(after.argval)
             else:
-                yield i - 1, last, "a function"
+                # Before its code: a tuple each of its defaults, annotations and variables.
+                yield i - 1 - (step.arg or 0).bit_count(), last, "a function"
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             if callable(getattr(math, step.argval, None)):
                 yield i - 1, i, f"math.{step.argval}"

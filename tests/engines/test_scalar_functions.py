@@ -401,6 +401,7 @@ TAKEN = [
     loops,
     with_an_inner_function,
     lambda noise, reward: (lambda value: 2 * value)(noise) * reward,
+    lambda noise, reward: (lambda value, factor=2.0: factor * value * reward)(noise),
     lambda noise, reward: (float(noise > 0) - 0.25) * reward,
     # Where Python has no number for it, there is one all the same.
     lambda noise, reward: min(1.0 / (noise - noise), 5.0) * reward,
