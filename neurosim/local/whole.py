@@ -66,10 +66,6 @@ MATH = SimpleNamespace(**vars(math) | {f.__name__: made for f, made in FUNCTIONS
 class Counted(int):
     """An integer of a function that is tried: compiled code would lose all beyond 64 bits of it."""
 
-    def __pow__(self, *others: Any) -> Any:
-        made = super().__pow__(*others)
-        return Whole(made) if type(made) is int else made
-
 
 def _held(name: str) -> Callable[..., Any]:
     operation = getattr(int, name)
@@ -79,13 +75,15 @@ def _held(name: str) -> Callable[..., Any]:
         if type(made) is not int:
             return made
         if not -(2**63) <= made < 2**63:
+            if "pow" in name:  # of floats, everywhere
+                return Whole(made)
             raise TypeError("it makes an integer that 64 bits cannot hold; begin with a float")
         return Counted(made)
 
     return held
 
 
-for _name in ("add", "sub", "mul"):
+for _name in ("add", "sub", "mul", "pow"):
     for _operator in (f"__{_name}__", f"__r{_name}__"):
         setattr(Counted, _operator, _held(_operator))
 

@@ -261,13 +261,16 @@ def inner_factorial(noise, reward):
     return noise * reward / powers(2)
 
 
+BASE = 3  # its powers are of floats
+
+
 @pytest.mark.parametrize(
     "function", [lambda noise, reward: factorial(noise, reward), inner_factorial]
 )
 def test_an_integer_that_compiled_code_cannot_hold_is_refused(function):
     with pytest.raises(ns.InputError, match="makes an integer that 64 bits cannot hold"):
         simulator(neuron=function)
-    simulator(neuron=lambda noise, reward: factorial(noise, reward, 20) * 3**50 * 4)
+    simulator(neuron=lambda noise, reward: factorial(noise, reward, 20) * BASE**50 * 4)
 
 
 def test_an_inner_function_is_taken_as_other_pythons_compile_it(monkeypatch):
