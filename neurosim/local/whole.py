@@ -74,9 +74,9 @@ def _held(name: str) -> Callable[..., Any]:
         made = operation(self, *others)
         if type(made) is not int:
             return made
+        if "pow" in name:  # powers are of floats
+            return Whole(made)
         if not -(2**63) <= made < 2**63:
-            if "pow" in name:  # of floats, everywhere
-                return Whole(made)
             raise TypeError("it makes an integer that 64 bits cannot hold; begin with a float")
         return Counted(made)
 

@@ -270,7 +270,7 @@ BASE = 3  # its powers are of floats
 def test_an_integer_that_compiled_code_cannot_hold_is_refused(function):
     with pytest.raises(ns.InputError, match="makes an integer that 64 bits cannot hold"):
         simulator(neuron=function)
-    simulator(neuron=lambda noise, reward: factorial(noise, reward, 20) * BASE**50 * 4)
+    simulator(neuron=lambda noise, reward: factorial(noise, reward, 20) * BASE**30 * BASE**30)
 
 
 def test_an_inner_function_is_taken_as_other_pythons_compile_it(monkeypatch):
