@@ -20,7 +20,6 @@ from numba import njit, types
 from numba.core import ccallback, cgutils
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from neurosim.engines import mathematics
@@ -28,7 +27,7 @@ from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.powers import FloatPowers
 from neurosim.engines.references import Reference
-from neurosim.errors import InputError, KernelError
+from neurosim.errors import InputError, KernelError, NeurosimError
 from neurosim.local import arguments
 from neurosim.local.functions import copied, replaced
 
@@ -237,10 +236,9 @@ def compiling(plan: Plan) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
-        # By name: Numba's compiler for GPUs has errors of its own.
-        if "NumbaError" not in {kind.__name__ for kind in type(error).__mro__}:
-            raise
+    except NeurosimError:
+        raise
+    except Exception:  # of whatever kind: not all of a compiler's objections are its own errors
         for owner, function, known in plan.scalar_functions():
             why = _why_not(adapted(function, known, owner), len(known))
             if why:
@@ -255,9 +253,10 @@ def _why_not(function: Any, count: int) -> str:
     """Give the compiler's objection to a function of `count` numbers; empty without one."""
     try:
         function.compile((types.float32,) * count)
-    except NumbaError as error:
+    except Exception as error:
         lines = [line.strip() for line in str(error).splitlines()]
         says = [line for line in lines if line and not line.startswith("Failed in")]
+        says = says or [type(error).__name__]
         return " ".join(says[:2] if says[0].endswith(":") else says[:1])[:200]
     made = function.overloads[(types.float32,) * count].signature.return_type
     return "" if isinstance(made, types.Number | types.Boolean) else f"it returns a {made}"

@@ -88,14 +88,11 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
 
 def _as_computed(function: Any) -> Any:
     """Copy a scalar function and those it calls, with NumPy's numbers and functions."""
-    made = copied(function, _instead, BUILTINS)
-    constants = tuple(map(_number, made.__code__.co_consts))
-    made.__code__ = made.__code__.replace(co_consts=constants)
-    return of_numpys_numbers(made)
+    return of_numpys_numbers(copied(function, _instead, BUILTINS))
 
 
 def _number(value: Any) -> Any:
-    """Make a constant one of NumPy's, whose arithmetic is a machine's."""
+    """Make a number one of NumPy's, whose arithmetic is a machine's."""
     kinds: dict[type, Any] = {int: np.int64, float: np.float64}
     return kinds.get(type(value), lambda it: it)(value)
 

@@ -1,4 +1,4 @@
-"""Compile powers, and look-ups in tables, of scalar functions otherwise than Numba by itself.
+"""Compile powers, places in tables and truth values otherwise than Numba by itself.
 
 A power of whole numbers is whole to Numba, so that ``2 ** -1`` is 0; ``0.0 ** -1`` raises an
 exception; and an exponent that is a truth value calls a function that no library here has.
@@ -77,3 +77,9 @@ def _number_at(table, place):
     if isinstance(table, types.UniTuple) and isinstance(place, types.Float | types.Boolean):
         return lambda table, place: table[int(place)]
     return None
+
+
+@overload(float)
+def _float_of(value):
+    """Make a float of a truth value, 0 or 1."""
+    return (lambda value: value * ONE) if isinstance(value, types.Boolean) else None

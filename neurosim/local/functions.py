@@ -29,7 +29,7 @@ def outside(function: FunctionType) -> dict[str, Any]:
 def copied(
     function: Any, instead: Callable[[Any], Any], builtins: Mapping[str, Any] = MappingProxyType({})
 ) -> FunctionType:
-    """Copy a function, with `instead(value)` for every value that it takes from elsewhere.
+    """Copy a function, with `instead(value)` for its constants and what it takes from elsewhere.
 
     Parameters
     ----------
@@ -44,7 +44,17 @@ def copied(
     found = {name: instead(known[name]) for name in names(code) if name in known}
     cells = tuple(CellType(instead(cell.cell_contents)) for cell in function.__closure__ or ())
     known = {**builtins, **known, **found}
+    code = _with_constants(code, instead)
     return FunctionType(code, known, function.__name__, function.__defaults__, cells)
+
+
+def _with_constants(code: CodeType, instead: Callable[[Any], Any]) -> CodeType:
+    """Copy code with `instead(value)` for its constants, and for those of functions inside it."""
+    constants = (
+        _with_constants(value, instead) if isinstance(value, CodeType) else instead(value)
+        for value in code.co_consts
+    )
+    return code.replace(co_consts=tuple(constants))
 
 
 def replaced(

@@ -41,6 +41,7 @@ UNKNOWN = {
     "DELETE_": "deletes a variable",
     "IMPORT_": "imports a module",
     "UNARY_INVERT": "inverts bits (~)",
+    "MATCH_|GET_LEN": "matches sequences, mappings or classes",
 }
 # How instructions say that what they load is about to be called: in their text, or by a neighbour.
 CALLED = re.compile(r"NULL(\|self)? \+ .*|.* \+ NULL(\|self)?")
@@ -147,7 +148,8 @@ def _loads(
             if after.opname.startswith("STORE_") and not after.is_jump_target:
                 own.add(after.argval)
             else:
-                yield i - 1, last, "a function"
+                # Before its code: a tuple each of its defaults, annotations and variables.
+                yield i - 1 - (step.arg or 0).bit_count(), last, "a function"
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             if callable(getattr(math, step.argval, None)):
                 yield i - 1, i, f"math.{step.argval}"

@@ -98,7 +98,7 @@ def _names(code: CodeType) -> Iterator[tuple[str, str]]:
             yield name, "changed for others"
         elif step.opname == "IMPORT_NAME" and name != "math":
             yield name, "module"
-        elif "ATTR" in step.opname or step.opname == "LOAD_METHOD":
+        elif step.opname.endswith("_ATTR") or step.opname == "LOAD_METHOD":
             loads = step.opname.startswith("LOAD")
             yield (f"{before}.{name}", "attribute") if loads else (name, "changed for others")
         before = name

@@ -63,12 +63,49 @@ FUNCTIONS = {function: _rounding(function) for function in (math.floor, math.cei
 MATH = SimpleNamespace(**vars(math) | {f.__name__: made for f, made in FUNCTIONS.items()})
 
 
-def in_floats(function: Callable[..., Any]) -> Callable[..., Any]:
+class Counted(int):
+    """An integer of a function that is tried: compiled code would lose all beyond 64 bits of it."""
+
+
+def _held(name: str) -> Callable[..., Any]:
+    operation = getattr(int, name)
+
+    def held(self: Counted, *others: Any) -> Any:
+        made = operation(self, *others)
+        if type(made) is not int:
+            return made
+        if "pow" in name:  # powers are of floats
+            return Whole(made)
+        if not -(2**63) <= made < 2**63:
+            raise TypeError("it makes an integer that 64 bits cannot hold; begin with a float")
+        return Counted(made)
+
+    return held
+
+
+for _name in ("add", "sub", "mul", "pow"):
+    for _operator in (f"__{_name}__", f"__r{_name}__"):
+        setattr(Counted, _operator, _held(_operator))
+
+
+def in_floats(
+    function: Callable[..., Any], number: Callable[[Any], Any] = lambda value: value
+) -> Callable[..., Any]:
     """Copy a scalar function, as it and all it uses are now, so that it makes no integers.
 
     Nor complex numbers: of a negative number, a power of NumPy's is NaN where Python's is complex.
+
+    Parameters
+    ----------
+    function : callable
+    number : callable
+        What it makes of constants and other values that are no functions.
     """
-    made = copied(function, _instead, BUILTINS)
+
+    def instead(value: Any) -> Any:
+        return number(replaced(value, MATH, FUNCTIONS, lambda it: in_floats(it, number)))
+
+    made = copied(function, instead, BUILTINS)
     return of_numpys_numbers(made) if raises_to_powers(function) else made
 
 
@@ -81,10 +118,6 @@ def of_numpys_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def _instead(value: Any) -> Any:
-    return replaced(value, MATH, FUNCTIONS, in_floats)
-
-
 def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> None:
     """Refuse a scalar function that does not make a number of some `count` numbers.
 
@@ -95,7 +128,7 @@ def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> No
     InputError
         Naming what it returns instead, or why it cannot be called.
     """
-    tried = in_floats(function)
+    tried = in_floats(function, lambda value: Counted(value) if type(value) is int else value)
     for k in range(len(TRIED) ** 2):
         numbers = [TRIED[(k + (k // len(TRIED) + 1) * i) % len(TRIED)] for i in range(count)]
         try:

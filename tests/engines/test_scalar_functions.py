@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import math
 import os
@@ -120,6 +121,14 @@ def deletes(noise, reward):
     return kept * reward
 
 
+def matches(noise, reward):
+    match noise > 0, reward > 0:
+        case True, True:
+            return noise * reward
+        case _:
+            return -noise * reward
+
+
 def imports(noise, reward):
     import math
 
@@ -191,6 +200,7 @@ REFUSED = [
     (of_a_helper(math.cbrt), "uses math.cbrt"),
     (of_a_helper(lambda value: math.fmod(value, 1.0)), "calls <lambda>(), which uses math.fmod"),
     (deletes, "deletes a variable"),
+    (matches, "matches sequences, mappings or classes"),
     (imports, "imports a module"),
     (none_through_a_variable, "uses None"),
     (lambda noise, reward: noise * reward * 1j, "uses complex numbers"),
@@ -234,6 +244,48 @@ def test_so_are_those_of_neuron_models_and_of_decorrelation():
         ns.Simulator(ns.rnn(1, 3, 1, decorrelate=True), None, mine(1e-5))
 
 
+def factorial(noise, reward, terms=21):
+    product = 1
+    for k in range(1, terms + 1):
+        product *= k
+    return noise * reward / product
+
+
+def inner_factorial(noise, reward):
+    def powers(base):
+        product = 1
+        for _ in range(70):
+            product = base * product
+        return product
+
+    return noise * reward / powers(2)
+
+
+BASE = 3  # its powers are of floats
+
+
+@pytest.mark.parametrize(
+    "function", [lambda noise, reward: factorial(noise, reward), inner_factorial]
+)
+def test_an_integer_that_compiled_code_cannot_hold_is_refused(function):
+    with pytest.raises(ns.InputError, match="makes an integer that 64 bits cannot hold"):
+        simulator(neuron=function)
+    simulator(neuron=lambda noise, reward: factorial(noise, reward, 20) * BASE**30 * BASE**30)
+
+
+def test_an_inner_function_is_taken_as_other_pythons_compile_it(monkeypatch):
+    plain = dis.get_instructions
+
+    def later(code):
+        for step in plain(code):
+            yield step
+            if step.opname == "MAKE_FUNCTION":  # as of Python 3.13
+                yield step._replace(opname="SET_FUNCTION_ATTRIBUTE", argval=8)
+
+    monkeypatch.setattr(dis, "get_instructions", later)
+    simulator(neuron=with_an_inner_function)
+
+
 @pytest.mark.parametrize(
     ("function", "says"),
     [
@@ -268,8 +320,14 @@ def test_what_has_no_name_or_no_value_yet_is_refused_in_words():
 
 
 @pytest.mark.parametrize("engine", ["cpu", "emulator"])
-def test_what_a_compiler_alone_objects_to_is_one_sentence(engine):
-    function = lambda noise, reward: (1, 2.5)[int(noise > 0)] * reward  # noqa: E731
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda noise, reward: (1, 2.5)[int(noise > 0)] * reward,
+        lambda noise, reward: bool() + noise * reward,  # noqa: UP018 (a ValueError there)
+    ],
+)
+def test_what_a_compiler_alone_objects_to_is_one_sentence(engine, function):
     simulator("objects", neuron=function).run(DATA, DATA)
     with pytest.raises(ns.InputError) as error:
         simulator(engine, neuron=function)
@@ -346,6 +404,8 @@ TAKEN = [
     loops,
     with_an_inner_function,
     lambda noise, reward: (lambda value: 2 * value)(noise) * reward,
+    lambda noise, reward: (lambda value, factor=2.0: factor * value * reward)(noise),
+    lambda noise, reward: (float(noise > 0) - 0.25) * reward,
     # Where Python has no number for it, there is one all the same.
     lambda noise, reward: min(1.0 / (noise - noise), 5.0) * reward,
     lambda noise, reward: max(math.log(noise - noise), -5.0) * reward,
