@@ -351,10 +351,10 @@ def test_what_is_on_its_way_must_have_been_sent(tmp_path, column, value):
 
 def test_a_state_that_is_not_usable_is_not_saved_over_one_that_is(tmp_path):
     path = tmp_path / "c.npz"
-    sim = ns.Simulator(ns.rnn(2, 3, 1, neuron=ns.Linear(), gain=1e30), engine="objects")
+    sim = ns.Simulator(ns.rnn(2, 3, 1, neuron=ns.Linear(), input_gain=1e20), engine="objects")
     sim.save(path)
     with pytest.raises(ns.DivergenceError):
-        sim.run(np.ones((30, 1, 2)), np.ones((30, 1, 1)), learn=False)
+        sim.run(np.full((30, 1, 2), 1e30), np.ones((30, 1, 1)), learn=False)
     with pytest.raises(ns.InputError, match=r"not finite.*c\.npz is left"):
         sim.save(path)
     assert ns.Simulator.load(path).step == 0
