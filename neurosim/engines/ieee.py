@@ -66,8 +66,9 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
     def number(arguments: Sequence[float]) -> float:
         for attempt in (plain, computed):
             try:
-                with np.errstate(all="ignore"):
-                    made = attempt(*arguments)
+                made = attempt(*arguments)
+                if type(made) is float:
+                    return made
                 if not isinstance(made, Real | np.bool_ | complex):
                     raise TypeError(f"it makes {shown(made)}")
             except (ArithmeticError, ValueError):

@@ -110,10 +110,11 @@ def in_floats(
 
 
 def of_numpys_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Hand a function its arguments as NumPy's float64."""
+    """Hand a function its arguments as NumPy's float64, which warn of nothing."""
 
     def called(*arguments: float) -> Any:
-        return function(*map(np.float64, arguments))
+        with np.errstate(all="ignore"):
+            return function(*map(np.float64, arguments))
 
     return called
 
@@ -132,8 +133,7 @@ def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> No
     for k in range(len(TRIED) ** 2):
         numbers = [TRIED[(k + (k // len(TRIED) + 1) * i) % len(TRIED)] for i in range(count)]
         try:
-            with np.errstate(all="ignore"):
-                made = tried(*numbers)
+            made = tried(*numbers)
         except (ArithmeticError, ValueError):
             continue
         except Exception as error:
