@@ -112,10 +112,16 @@ def _uncalled(function: FunctionType) -> Iterator[str]:
     while waiting:
         code = waiting.pop()
         waiting += inside(code)
-        steps = [part for step in dis.get_instructions(code) for part in _parts(step, code)]
+        steps = _steps(code)
         for first, last, name in _loads(steps, elsewhere, own):
             if not _called(steps, first, last):
                 yield name
+
+
+@cache
+def _steps(code: CodeType) -> list[dis.Instruction]:
+    """List the instructions of code, of one variable each."""
+    return [part for step in dis.get_instructions(code) for part in _parts(step, code)]
 
 
 def _parts(step: dis.Instruction, code: CodeType) -> list[dis.Instruction]:
