@@ -107,6 +107,11 @@ class Plan:
                 f"{owner}: reward = {options.reward!r} must be 'local': its synapses keep "
                 f"traces of their own"
             )
+        for place in ("trace", "synapse"):
+            if self.asks(place, "signal") and scalar(type(self.rule), "neuron") is None:
+                raise InputError(
+                    f"{owner}: {place}() asks for 'signal', which only a function neuron() forms"
+                )
         for name in () if self.traces else ("trace", "feedback"):
             if self.asks("synapse", name):
                 raise InputError(

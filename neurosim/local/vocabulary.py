@@ -125,7 +125,7 @@ def check_scalar(owner: type, place: str, known: Mapping[str, str]) -> None:
 
 
 def scalar(owner: type, name: str) -> Callable[..., Any] | None:
-    """Find the scalar function `name` of a rule or model; None where there is none.
+    """Find the scalar function `name` of a rule or model; None where there is none, or None.
 
     It is looked up on the class. An option, a field of a dataclass, may have the same name
     (`reward` does).
@@ -138,6 +138,6 @@ def scalar(owner: type, name: str) -> Callable[..., Any] | None:
     found = getattr(owner, name, None)
     if callable(found):
         return found
-    if hasattr(owner, name) and name not in getattr(owner, "__dataclass_fields__", ()):
-        require(False, owner.__name__, name, found, "a function, or not defined at all")
+    if found is not None and name not in getattr(owner, "__dataclass_fields__", ()):
+        require(False, owner.__name__, name, found, "a function, or None")
     return None

@@ -490,9 +490,16 @@ def test_what_a_function_uses_is_as_it_was_when_the_simulator_was_made(engine, m
         sims[1].evaluate(DATA, -DATA)
 
 
-@pytest.mark.parametrize("found", [None, 5, property(lambda self: self)])
-def test_what_is_no_function_stands_for_none(found):
-    with pytest.raises(ns.InputError, match=r"Mine: neuron = .* must be a function"):
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (None, r"synapse\(\) asks for 'signal', which only a function neuron\(\) forms"),
+        (5, "neuron = 5 must be a function, or None"),
+        (property(lambda self: self), "neuron = <property .* must be a function, or None"),
+    ],
+)
+def test_a_rule_whose_neurons_form_no_signal_is_refused(found, says):
+    with pytest.raises(ns.InputError, match=f"Mine: {says}"):
         ns.Simulator(ns.rnn(1, 3, 1), type("Mine", (ns.NP,), {"neuron": found})(1e-3))
 
 

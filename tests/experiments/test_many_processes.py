@@ -328,7 +328,11 @@ def test_a_worker_elsewhere_has_one_run_at_a_time_and_may_die(elsewhere, own, tm
     ("scheduler", "config", "said"),
     [
         ("foo", "", "--scheduler foo: no Dask scheduler answers there (missing port number"),
-        (None, "distributed: [", "Dask, which does the runs, cannot be started (A dask config"),
+        (
+            None,
+            "distributed: [",
+            "the workers of the sweep cannot be started or reached (A dask config",
+        ),
     ],
 )
 def test_what_cannot_be_begun_is_said_at_once(own, tmp_path, monkeypatch, scheduler, config, said):
