@@ -215,7 +215,7 @@ def test_what_cannot_be_put_together_is_refused():
         chip | {"act_nose": 0.1}
     with pytest.raises(ns.InputError, match=r"Substrate: act_noise = -1 must be"):
         chip | {"act_noise": -1}
-    with pytest.raises(TypeError):
+    with pytest.raises(ns.InputError, match=r"the right side of \| = 0\.1 must be a Substrate"):
         chip | 0.1
 
 

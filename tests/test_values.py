@@ -487,7 +487,7 @@ SAID = {
     "Simulator: decorrelation = 5 must be an instance": (
         lambda: ns.presets.Preset({}, ns.ANP(1e-3), 5)
     ),
-    "Substrate: what | adds = 5 must be a Substrate or a mapping of its fields": (
+    "Substrate: the right side of | = 5 must be a Substrate or a mapping of its fields": (
         lambda: ns.Substrate() | 5
     ),
     "train: what measure returns['a'] = np.complex64(1+2j) must be a number": (
@@ -610,7 +610,7 @@ SAID = {
         lambda: ns.presets.Preset({"hidden": 3}, ns.ANP(1e-3))
     ),
     # Sizes.
-    "of memory; this machine has": lambda: neurosim_tasks.MackeyGlass(batch=10**15),
+    "of memory; this process can have": lambda: neurosim_tasks.MackeyGlass(batch=10**15),
     "units of time would take": lambda: neurosim_tasks.MackeyGlass(steps=10**15),
     "100000000000000000000 sequences": lambda: neurosim_tasks.Copying(sequences=10**19),
     "lags = 1000000000000 for": lambda: task().baselines(lags=10**12),
@@ -623,7 +623,7 @@ SAID = {
     "Population 'hidden': size = 1000000000000000000000000000000 must be a whole number in [1, 2": (
         lambda: ns.rnn(1, 10**30, 1)
     ),
-    "Network: 1,000,002,000,000 weights would take 4 TB of memory; this machine has": (
+    "Network: 1,000,002,000,000 weights would take 4 TB of memory; this process can have": (
         lambda: ns.rnn(1, 10**6, 1).initial_weights()
     ),
     "Simulator: batch = 1000000000000000, 2 passes, 5 neurons and 24 weights would take": (

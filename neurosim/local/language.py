@@ -45,6 +45,7 @@ UNKNOWN = {
 }
 # How instructions say that what they load is about to be called: in their text, or by a neighbour.
 CALLED = re.compile(r"NULL(\|self)? \+ .*|.* \+ NULL(\|self)?")
+ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 LOADS = ("LOAD_GLOBAL", "LOAD_FAST", "LOAD_DEREF")
 SHIFTS = ("<<", ">>", "<<=", ">>=")
 NO_WAY_ON = "RETURN_|RAISE_|RERAISE|JUMP_FORWARD|JUMP_BACKWARD|JUMP_ABSOLUTE|JUMP$"
@@ -146,7 +147,7 @@ def _loads(
     To `own` are added the variables in which functions are kept that are made here.
     """
     for i, step in enumerate(steps):
-        last = i
+        last, functions = i, elsewhere if "GLOBAL" in step.opname else own
         if step.opname == "MAKE_FUNCTION":
             while steps[last + 1].opname == "SET_FUNCTION_ATTRIBUTE":
                 last += 1
@@ -156,11 +157,13 @@ def _loads(
             else:
                 # Before its code: a tuple each of its defaults, annotations and variables.
                 yield i - 1 - (step.arg or 0).bit_count(), last, "a function"
-        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+        elif step.opname in ATTRIBUTES:
             if callable(getattr(math, step.argval, None)):
                 yield i - 1, i, f"math.{step.argval}"
-        elif step.opname in LOADS and step.argval in (
-            elsewhere if "GLOBAL" in step.opname else own
+        elif (
+            step.opname in LOADS
+            and step.argval in functions
+            and steps[i + 1].opname not in ATTRIBUTES  # which `reach` looks at
         ):
             yield i, i, f"{step.argval}()"
 
