@@ -59,11 +59,12 @@ drawn, place = noise.words, noise.weight_index
 
 
 def words(seed, stream, step, pass_, replica, block):
-    return drawn(int(seed), int(stream), int(step), int(pass_), int(replica), int(block))
+    # By NumPy: of a scalar function, int() gives a float.
+    return drawn(*map(np.int64, (seed, stream, step, pass_, replica, block)))
 
 
 def weight_index(post, pre, n_pre):
-    return place(int(post), int(pre), int(n_pre))
+    return place(*map(np.int64, (post, pre, n_pre)))
 
 
 # What masks and multiplies has more than 32 bits to do it in.
