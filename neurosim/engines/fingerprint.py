@@ -1,4 +1,4 @@
-"""What a compiled function was compiled from, as a hash.
+"""Hash the sources of a compiled function: its code, constants and helpers.
 
 Compiled code is kept in memory and on disk. It must never outlive its sources: a rule edited
 in a file, a helper or constant redefined in a notebook cell.

@@ -1,4 +1,4 @@
-"""What ``math`` stands for in a compiled rule or neuron model.
+"""Functions that stand for those of ``math`` in a compiled rule or neuron model.
 
 ``math.tanh`` and ``math.exp`` are calls of a library, 10 ns for every number, and a loop
 with a call in it is not vectorised. Here they are arithmetic: good to 5 units in the last

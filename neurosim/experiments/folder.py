@@ -364,7 +364,7 @@ def _is_of(kept: dict[str, Any], config: Config | Written) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text, whole or not at all; what is no text, as in some names of files, is spelt."""
+    """Write text, whole or not at all; characters that no file holds are written as escapes."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 

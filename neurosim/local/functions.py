@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MappingProxyType
 from typing import Any
@@ -88,10 +88,7 @@ def uncompiled(function: Any) -> Any:
 
 def names(code: CodeType) -> list[str]:
     """List names that code looks up elsewhere, those of functions inside it included."""
-    found = [*code.co_names, *code.co_freevars]
-    for inner in inside(code):
-        found += names(inner)
-    return found
+    return [name for each in codes(code) for name in (*each.co_names, *each.co_freevars)]
 
 
 def raises_to_powers(function: Any) -> bool:
@@ -99,11 +96,17 @@ def raises_to_powers(function: Any) -> bool:
     function = uncompiled(function)
     if not isinstance(function, FunctionType):
         return False
-    codes = [function.__code__, *inside(function.__code__)]
-    steps = itertools.chain.from_iterable(map(dis.get_instructions, codes))
+    steps = itertools.chain.from_iterable(map(dis.get_instructions, codes(function.__code__)))
     return any(s.opname == "BINARY_OP" and s.argrepr in ("**", "**=") for s in steps) or any(
         map(raises_to_powers, outside(function).values())
     )
+
+
+def codes(code: CodeType) -> Iterator[CodeType]:
+    """List code, and that of functions inside it, however deep."""
+    yield code
+    for inner in inside(code):
+        yield from codes(inner)
 
 
 def inside(code: CodeType) -> list[CodeType]:

@@ -18,7 +18,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any
 
 from neurosim.errors import InputError
-from neurosim.local.functions import inside, names, outside, title, uncompiled
+from neurosim.local.functions import codes, inside, names, outside, title, uncompiled
 from neurosim.values import shown
 
 # Names of `math` that the compilers for CPUs and for GPUs have.
@@ -64,9 +64,9 @@ def refuse_unsupported(function: Callable[..., Any], owner: str) -> None:
         Naming the function, and the first thing that is not supported.
     """
     for name, what in _faults(function, ()):
-        inside = "" if name == title(function) else f"calls {name}(), which "
+        through = "" if name == title(function) else f"calls {name}(), which "
         raise InputError(
-            f"{owner}: {title(function)}() {inside}{what}, which compiled engines cannot do; it "
+            f"{owner}: {title(function)}() {through}{what}, which compiled engines cannot do; it "
             f"must return a number on every path, made by arithmetic, comparisons, math, "
             f"conditions, loops and functions that use no more"
         )
@@ -109,10 +109,7 @@ def _uncalled(function: FunctionType) -> Iterator[str]:
     known = vars(builtins) | outside(function)
     elsewhere = {name for name, value in known.items() if callable(value)}
     own = elsewhere & set(function.__code__.co_freevars)
-    waiting = [function.__code__]
-    while waiting:
-        code = waiting.pop()
-        waiting += inside(code)
+    for code in codes(function.__code__):  # outer functions first: inner ones use their variables
         steps = _steps(code)
         for first, last, name in _loads(steps, elsewhere, own):
             if not _called(steps, first, last):

@@ -1,4 +1,4 @@
-"""What a scalar function can reach beside its arguments."""
+"""Refuse scalar functions that can reach more than their arguments."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _strangers(function: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
 
 def _names(code: CodeType) -> Iterator[tuple[str, str]]:
     """Names that a function takes from elsewhere, and how."""
-    before = ""  # what the last step took up
+    before = ""  # name that the last instruction loaded
     for step in dis.get_instructions(code):
         name = str(step.argval)
         if step.opname.startswith(("STORE_GLOBAL", "DELETE_GLOBAL")):

@@ -1,4 +1,4 @@
-"""The words a scalar function may ask for, and who has to know what they stand for."""
+"""Arguments that a scalar function may ask for, and checks of scalar functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neurosim.local.reach import refuse_reaching
 from neurosim.local.whole import refuse_no_number
 from neurosim.values import require
 
-# What each argument of a scalar function means, and who has to know it.
+# Meaning of each argument of a scalar function, by the object that has to know it.
 REWARD = {
     "delta_loss": "change in loss from the reference pass to the perturbed pass",
     "power": "sum over the population of the squared change in pre-activation",
