@@ -319,6 +319,22 @@ def test_what_has_no_name_or_no_value_yet_is_refused_in_words():
         simulator(neuron=half)
 
 
+class Disguised:
+    """An object with what compiled functions have, and a state of its own."""
+
+    py_func = staticmethod(lambda value: value)
+    state = 0.0
+
+    def __call__(self, value):
+        self.state += value
+        return self.state
+
+
+def test_an_object_is_not_taken_for_a_compiled_function():
+    with pytest.raises(ns.InputError, match=r"uses 'helper: .*Disguised.* not local"):
+        simulator(neuron=of_a_helper(Disguised()))
+
+
 @pytest.mark.parametrize("engine", ["cpu", "emulator"])
 @pytest.mark.parametrize(
     "function",
