@@ -16,8 +16,8 @@ import numpy as np
 from scipy import special
 
 from neurosim.errors import KernelError
-from neurosim.local.functions import copied, replaced, title
-from neurosim.local.whole import in_floats, of_numpys_numbers
+from neurosim.local.functions import copied, raises_to_powers, replaced, title
+from neurosim.local.whole import in_floats
 from neurosim.values import shown
 
 # NumPy's functions for those of `math` that are undefined for some numbers, or overflow.
@@ -62,6 +62,8 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
         By the function made: where compiled code would raise an exception, or not compile.
     """
     plain, computed = in_floats(function), _as_computed(function)
+    if raises_to_powers(function):  # of a negative number, Python's may be complex
+        plain = _of_numpys_numbers(plain)
 
     def number(arguments: Sequence[float]) -> float:
         for attempt in (plain, computed):
@@ -74,7 +76,7 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
             except (ArithmeticError, ValueError):
                 continue
             except Exception as error:
-                if attempt is computed:
+                if attempt is computed or "complex" in str(error):
                     continue
                 raise KernelError(
                     f"{owner}: {title(function)}() cannot be computed of {arguments} ({error}); "
@@ -89,7 +91,17 @@ def interpreted(function: Callable[..., Any], owner: str) -> Callable[[Sequence[
 
 def _as_computed(function: Any) -> Any:
     """Copy a scalar function and those it calls, with NumPy's numbers and functions."""
-    return of_numpys_numbers(copied(function, _instead, BUILTINS))
+    return _of_numpys_numbers(copied(function, _instead, BUILTINS))
+
+
+def _of_numpys_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a function its arguments as NumPy's float64, which warn of nothing."""
+
+    def called(*arguments: float) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*map(np.float64, arguments))
+
+    return called
 
 
 def _number(value: Any) -> Any:

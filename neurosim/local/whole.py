@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Number
 from types import SimpleNamespace
-from typing import Any
-
-import numpy as np
+from typing import Any, SupportsFloat
 
 from neurosim.errors import InputError
-from neurosim.local.functions import copied, raises_to_powers, replaced, title
+from neurosim.local.functions import copied, replaced, title
 from neurosim.values import require
 
 TRIED = (-2.0, -0.5, 0.0, 0.5, 2.0)  # numbers of which a function must make a number
@@ -93,8 +90,6 @@ def in_floats(
 ) -> Callable[..., Any]:
     """Copy a scalar function, as it and all it uses are now, so that it makes no integers.
 
-    Nor complex numbers: of a negative number, a power of NumPy's is NaN where Python's is complex.
-
     Parameters
     ----------
     function : callable
@@ -105,18 +100,7 @@ def in_floats(
     def instead(value: Any) -> Any:
         return number(replaced(value, MATH, FUNCTIONS, lambda it: in_floats(it, number)))
 
-    made = copied(function, instead, BUILTINS)
-    return of_numpys_numbers(made) if raises_to_powers(function) else made
-
-
-def of_numpys_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Hand a function its arguments as NumPy's float64, which warn of nothing."""
-
-    def called(*arguments: float) -> Any:
-        with np.errstate(all="ignore"):
-            return function(*map(np.float64, arguments))
-
-    return called
+    return copied(function, instead, BUILTINS)
 
 
 def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> None:
@@ -137,8 +121,8 @@ def refuse_no_number(function: Callable[..., Any], count: int, owner: str) -> No
         except (ArithmeticError, ValueError):
             continue
         except Exception as error:
+            if "complex" in str(error):  # computing on with a root of a negative number
+                continue
             raise InputError(f"{owner}: {title(function)}() cannot be called ({error})") from error
-        allowed = "a number, made of numbers"
-        if isinstance(made, complex):  # a root of a negative number
-            continue
-        require(isinstance(made, Number | np.bool_), owner, f"{title(function)}()", made, allowed)
+        number = isinstance(made, SupportsFloat | complex)
+        require(number, owner, f"{title(function)}()", made, "a number, made of numbers")
