@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 from neurosim.engines import mathematics
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
-from neurosim.engines.powers import FloatPowers
+from neurosim.engines.powers import with_float_powers
 from neurosim.engines.references import Reference
 from neurosim.errors import InputError, KernelError, NeurosimError
 from neurosim.local import arguments
@@ -80,8 +80,8 @@ def compiled(function: Callable[..., Any], exact: bool = False) -> Any:
 def _compiled(function: Any, exact: bool, version: str) -> Any:
     copy = copied(function, lambda value: _instead(value, exact), mathematics.BUILTINS[exact])
     # A call that is not inlined keeps a loop from being vectorised.
-    options = {"forceinline": True, "pipeline_class": FloatPowers, **INNER}
-    return njit(**options, **(EXACT if exact else FAST))(copy)
+    options = {"forceinline": True, **INNER, **(EXACT if exact else FAST)}
+    return njit(**options)(with_float_powers(copy))
 
 
 def _instead(value: Any, exact: bool) -> Any:

@@ -1,74 +1,50 @@
 """Compile powers, places in tables and truth values otherwise than Numba by itself.
 
 A power of whole numbers is whole to Numba, so that ``2 ** -1`` is 0; ``0.0 ** -1`` raises an
-exception; and an exponent that is a truth value calls a function that no library here has.
+exception; and an exponent that is a truth value calls a function that no library here has. So a
+power is compiled as an ``@``, which numbers do not have, and which is said here to be a power.
 """
 
 from __future__ import annotations
 
+import dis
 import operator
-from typing import Any
+from types import CodeType, FunctionType
 
 from numba import types
-from numba.core import ir
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import FunctionPass, register_pass
-from numba.core.ir_utils import find_const, guard, mk_unique_var
-from numba.core.untyped_passes import IRProcessing
 from numba.extending import overload
 
 from neurosim.engines.mathematics import ONE, power
 
-
-@register_pass(mutates_CFG=False, analysis_only=False)
-class _PowersOfFloats(FunctionPass):
-    """Make the base of every ``**`` a float, and call `power` where the exponent may be negative.
-
-    A constant exponent that is not stays: of it the compiler makes products.
-    """
-
-    _name = "powers_of_floats"
-
-    def __init__(self) -> None:
-        super().__init__()
-
-    def run_pass(self, state: Any) -> bool:
-        found = [
-            (block, statement)
-            for block in state.func_ir.blocks.values()
-            for statement in block.find_insts(ir.Assign)
-            if isinstance(statement.value, ir.Expr)
-            and statement.value.op == "binop"
-            and statement.value.fn is operator.pow
-        ]
-        for block, statement in found:
-            base, exponent, place = statement.value.lhs, statement.value.rhs, statement.loc
-            constant = guard(find_const, state.func_ir, exponent)
-            if type(constant) is float or (type(constant) is int and constant >= 0):
-                one = _before(block, statement, ir.Const(ONE, place))
-                product = ir.Expr.binop(operator.mul, base, one, place)
-                statement.value.lhs = _before(block, statement, product)
-            else:
-                called = _before(block, statement, ir.Global("power", power, place))
-                statement.value = ir.Expr.call(called, [base, exponent], (), place)
-        return bool(found)
+_STEPS = dis.get_instructions(compile("a @ b", "", "eval"))
+AT = next(step.arg or 0 for step in _STEPS if step.opname == "BINARY_OP")
 
 
-def _before(block: Any, statement: Any, value: Any) -> Any:
-    """Assign a value to a new variable before a statement, and give the variable."""
-    variable = ir.Var(block.scope, mk_unique_var("power"), statement.loc)
-    block.body.insert(block.body.index(statement), ir.Assign(value, variable, statement.loc))
-    return variable
+def with_float_powers(function: FunctionType) -> FunctionType:
+    """Put an ``@`` for every ``**`` of a function, in place."""
+    function.__code__ = _with_at(function.__code__)
+    return function
 
 
-class FloatPowers(CompilerBase):
-    """Numba's compiler, with powers of floats."""
+def _with_at(code: CodeType) -> CodeType:
+    """Copy code, and that of functions inside it, with an ``@`` for every ``**``."""
+    made = bytearray(code.co_code)
+    for step in dis.get_instructions(code):
+        if step.opname == "BINARY_OP" and step.argrepr in ("**", "**="):
+            made[step.offset + 1] = AT
+    constants = (_with_at(it) if isinstance(it, CodeType) else it for it in code.co_consts)
+    return code.replace(co_code=bytes(made), co_consts=tuple(constants))
 
-    def define_pipelines(self) -> list[Any]:
-        made = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        made.add_pass_after(_PowersOfFloats, IRProcessing)
-        made.finalize()
-        return [made]
+
+@overload(operator.matmul, prefer_literal=True)
+def _power(base, exponent):
+    """Raise a float to a power; of a constant, whole one the compiler makes products."""
+    if not all(isinstance(kind, types.Number | types.Boolean) for kind in (base, exponent)):
+        return None
+    if isinstance(exponent, types.IntegerLiteral) and exponent.literal_value >= 0:
+        constant = exponent.literal_value
+        return lambda base, exponent: (base * ONE) ** constant
+    return lambda base, exponent: power(base, exponent)
 
 
 @overload(operator.getitem)

@@ -312,6 +312,15 @@ def test_functions_of_rules_are_made_of_exact_arithmetic(name):
     assert not some(ptx, "fma", "approx", "ftz", "f64", "call")
 
 
+def test_powers_of_whole_numbers_are_floats():
+    """Of whole numbers, the compiler's own power is whole, so that 2 ** -2 is 0."""
+    function = compiled(lambda a: 2 ** (1 if a > 0 else -2), exact=True)
+    assert arithmetic(alone(function, F32), "f64")
+    square = alone(compiled(lambda a: a**2, exact=True), F32)
+    assert some(square, "mul")
+    assert not some(square, "f64", "call")
+
+
 SCALAR = {
     name: value
     for module in PHASES

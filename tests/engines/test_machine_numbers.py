@@ -61,6 +61,7 @@ WHOLE = [
     lambda a, b: (1 / a > 0) + 2 * ((a**0.5) > 0),
     lambda a, b: power_sum(b),
     lambda a, b: abs(a**0.5) + abs((a - 1) ** b),
+    lambda a, b: a if math.cos(a) ** 0.5 > 0.3 else b,
     lambda a, b: -(a > 0) + (b > 0) * 2 + (a > 0 and b),
 ]
 
