@@ -420,15 +420,6 @@ def test_an_interrupted_chunk_teaches_nothing(case, monkeypatch):
     assert equal(stopped, other)
 
 
-@pytest.fixture
-def listening():
-    """Hear Ctrl-C as on a terminal: a process in the background may have been told not to."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("listening")
 def test_ctrl_c_waits_for_whole_steps():
     done = []
 
@@ -443,7 +434,6 @@ def test_ctrl_c_waits_for_whole_steps():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.usefixtures("listening")
 def test_ctrl_c_in_the_middle_of_a_step_leaves_whole_steps(monkeypatch):
     stopped, after = build("online 3"), []
     step = RefereeEngine._step
