@@ -16,7 +16,7 @@ from neurosim.errors import InputError
 from neurosim.local import (
     DECORRELATION,
     ProjectionRule,
-    arguments,
+    asked,
     check_feedback_numbers,
     check_scalar,
     options,
@@ -172,7 +172,7 @@ def _refuse_crooked_reward(rule: Any) -> None:
     if function is None or options(rule).reward == "local":
         return
     owner = type(rule).__name__
-    names = arguments(function, ProjectionRule.knows["reward"], owner)
+    names = asked(type(rule), "reward")
 
     def reward(delta_loss: float) -> float:
         given = [delta_loss if name == "delta_loss" else 0.5 for name in names]
@@ -191,10 +191,8 @@ def _refuse_crooked_reward(rule: Any) -> None:
 def _refuse_asking(rule: Any, names: set[str], why: str) -> None:
     """Refuse a rule whose functions ask for something that there is not."""
     owner = type(rule).__name__
-    for place, known in ProjectionRule.knows.items():
-        function = scalar(type(rule), place)
-        asked = [] if function is None else arguments(function, known, owner)
-        for name in sorted(names & set(asked)):
+    for place in ProjectionRule.knows:
+        for name in sorted(names & set(asked(type(rule), place))):
             raise InputError(f"{owner}: {place}() asks for {name!r}, but {why}")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from neurosim import display
 from neurosim.errors import InputError
 from neurosim.frozen import freeze
-from neurosim.local import ACTIVITY, SLOPE, arguments, check_scalar, scalar
+from neurosim.local import ACTIVITY, SLOPE, asked, check_scalar, scalar
 from neurosim.neurons import Linear, One, Tanh
 from neurosim.values import (
     SEEDS,
@@ -393,9 +393,7 @@ def rnn(
 
 def _hears(neuron: Any) -> bool:
     """Whether a neuron's activity depends on its pre-activation."""
-    activity = scalar(type(neuron), "activity")
-    assert activity is not None
-    return "a" in arguments(activity, ACTIVITY, type(neuron).__name__)
+    return "a" in asked(type(neuron), "activity")
 
 
 def _is_name(value: Any) -> bool:

@@ -34,13 +34,13 @@ def reproduce(
     Exit code 1: as for `neurosim sweep`.
     """
     from neurosim.engines import AUTO
-    from neurosim.experiments import config as configs
     from neurosim.experiments import reproduce as figures
+    from neurosim.experiments import settings
     from neurosim.experiments.reproduce.claims import DIFFERS
     from neurosim.experiments.sweep.board import Board
     from neurosim.experiments.sweep.sweep import Workers
 
-    changes = dict(map(configs.override, set_ or ()))
+    changes = dict(map(settings.override, set_ or ()))
     wanted = list(figures.names()) if name == "all" else [name]
     processes = Workers(jobs, scheduler, gpus)
     engine = AUTO if gpus else None

@@ -71,6 +71,7 @@ def sweep(
     """
     from neurosim.engines import AUTO
     from neurosim.experiments import config as configs
+    from neurosim.experiments import settings
     from neurosim.experiments.sweep import Axes, Sweep, axes, runs
     from neurosim.experiments.sweep.board import Board
     from neurosim.experiments.sweep.results import TABLE, load_results
@@ -78,7 +79,7 @@ def sweep(
 
     given, name, where = configs.read(config, set_ or ())
     workers = Workers(jobs, scheduler, gpus)
-    given = configs.preferring(given, AUTO if gpus else None)
+    given = settings.preferring(given, AUTO if gpus else None)
     table = axes.parse(given.pop(configs.SWEEP, {}))
     chosen = axes.seeds_option(seeds) if seeds is not None else table.seeds
     varied = Axes((*table.axes, *map(axes.option, over or ())), chosen)
@@ -152,6 +153,7 @@ def tune(
 
     from neurosim.engines import AUTO
     from neurosim.experiments import config as configs
+    from neurosim.experiments import settings
     from neurosim.experiments.sweep import axes
     from neurosim.experiments.sweep.board import Board
     from neurosim.experiments.sweep.sweep import Workers
@@ -161,7 +163,7 @@ def tune(
     ranges = dict(_range(text) for text in search or ())
     workers = Workers(jobs, scheduler, gpus)
     given, name, where = configs.read(config, set_ or ())
-    given = configs.preferring(given, AUTO if gpus else None)
+    given = settings.preferring(given, AUTO if gpus else None)
     tuning = Tuning(given, name, where, ranges, chosen)
     say_config(config, where)
     say_engine(tuning.base)

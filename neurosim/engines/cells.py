@@ -26,6 +26,13 @@ def knowing_only(function: Callable[..., Any] | None, known: Mapping[str, str], 
     return lambda **local: number([local[name] for name in names])
 
 
+def model_functions(model: Any) -> tuple[Any, Any]:
+    """Wrap the activity and the slope of a neuron model, which its neurons share."""
+    owner = type(model).__name__
+    slope = scalar(type(model), "slope")
+    return knowing_only(model.activity, ACTIVITY, owner), knowing_only(slope, SLOPE, owner)
+
+
 @dataclass(frozen=True)
 class Event:
     """What a neuron sends down its axon: a number, in one lane."""
@@ -37,8 +44,11 @@ class Event:
 class Neuron:
     """A neuron: per lane a pre-activation `a`, an activity `x` and what it sends, `s`."""
 
-    def __init__(self, index: int, lanes: int, model: Any) -> None:
+    leak = 1.0
+
+    def __init__(self, index: int, lanes: int, activity: Any, derivative: Any) -> None:
         self.index = index
+        self.activity, self.derivative = activity, derivative
         self.a = [0.0] * lanes
         self.x = [0.0] * lanes
         self.s = [0.0] * lanes
@@ -57,11 +67,6 @@ class Neuron:
         self.axon: list[Synapse] = []
         self.outlet: list[DecorrelatingSynapse] = []
         self.errors: list[FeedbackSynapse] = []
-        if model is not None:
-            owner = type(model).__name__
-            self.activity = knowing_only(model.activity, ACTIVITY, owner)
-            self.derivative = knowing_only(scalar(type(model), "slope"), SLOPE, owner)
-            self.leak = 1.0 / getattr(model, "tau", 1.0)
 
     def fire(self, lane: int) -> None:
         """Turn the pre-activation into an activity."""

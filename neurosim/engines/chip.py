@@ -119,12 +119,12 @@ class Chip:
 
     # ---------------------------------------------------------------- synapses
 
-    @property
+    @cached_property
     def loses(self) -> bool:
         """Whether events may not arrive, or not in time."""
         return self.substrate.event_loss > 0 or self.substrate.event_jitter > 0
 
-    @property
+    @cached_property
     def programs(self) -> bool:
         """Whether what is stored is something else than what the rule wants."""
         s = self.substrate

@@ -50,12 +50,13 @@ class Hardware:
     def make_neuron(self, neuron: Neuron, population: Any) -> None:
         """Give a neuron what it alone has."""
         s, name, i = self.given, population.name, neuron.index
-        neuron.gain = 1.0 + s.mismatch_gain * self._frozen(noise.MISMATCH_GAIN, name, i)
-        neuron.offset = s.mismatch_offset * self._frozen(noise.MISMATCH_OFFSET, name, i)
+        if self.chip.mismatches:
+            neuron.gain = 1.0 + s.mismatch_gain * self._frozen(noise.MISMATCH_GAIN, name, i)
+            neuron.offset = s.mismatch_offset * self._frozen(noise.MISMATCH_OFFSET, name, i)
         if population.neuron is not None:
             tau, draw = getattr(population.neuron, "tau", 1.0), noise.MISMATCH_TAU
             neuron.leak = 1.0 / own_tau(tau, s.mismatch_tau, self._frozen(draw, name, i))
-        for lane in range(self.plan.lanes):
+        for lane in range(self.plan.lanes if s.act_telegraph > 0 else 0):
             pass_, b = divmod(lane, self.plan.batch)
             up = self.draw(noise.TELEGRAPH_START, name, 0, pass_, b, i, False) <= 0.5
             neuron.telegraph[lane] = 1.0 if up else -1.0
@@ -103,10 +104,13 @@ class Hardware:
     def make_synapse(self, synapse: Synapse | DecorrelatingSynapse, matrix: str) -> None:
         """Give a device what it alone has."""
         s, i = self.given, synapse.index
-        synapse.response = self._frozen(noise.D2D, matrix, i)
-        synapse.stuck = self._frozen(noise.STUCK, matrix, i, False) <= s.stuck_fraction
-        low, high = self.chip.drift
-        synapse.nu = low + (high - low) * self._frozen(noise.DRIFT, matrix, i, False)
+        if s.d2d > 0:
+            synapse.response = self._frozen(noise.D2D, matrix, i)
+        if s.stuck_fraction > 0:
+            synapse.stuck = self._frozen(noise.STUCK, matrix, i, False) <= s.stuck_fraction
+        if self.chip.drifts:
+            low, high = self.chip.drift
+            synapse.nu = low + (high - low) * self._frozen(noise.DRIFT, matrix, i, False)
 
     def program(self, synapse: Synapse | DecorrelatingSynapse, matrix: str, weight: float) -> None:
         """Store a weight that the user wants."""

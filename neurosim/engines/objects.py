@@ -19,6 +19,7 @@ from neurosim.engines.cells import (
     Neuron,
     Synapse,
     knowing_only,
+    model_functions,
 )
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.hardware import Hardware
@@ -44,8 +45,9 @@ class ObjectsEngine(Engine):
         self.plan, self.threads = plan, threads
         self._refuse_large(weights)
         self._neurons = {
-            p.name: [Neuron(i, plan.lanes, p.neuron) for i in range(p.size)]
+            p.name: [Neuron(i, plan.lanes, activity, slope) for i in range(p.size)]
             for p in plan.network.populations
+            for activity, slope in [(None, None) if p.neuron is None else model_functions(p.neuron)]
         }
         self._synapses = {
             p.name: [
@@ -316,6 +318,7 @@ class ObjectsEngine(Engine):
 
     def _integrate(self, population: Any, clock: int, progress: Progress, t: int) -> None:
         plan, options, neurons = self.plan, self.plan.options, self._neurons[population.name]
+        injected = [plan.injected(lane // plan.batch) for lane in range(plan.lanes)]
         for neuron in neurons:
             neuron.a = [0.0] * plan.lanes
             sources = range(plan.sides * len(plan.comparisons))
@@ -340,8 +343,7 @@ class ObjectsEngine(Engine):
                             plan.distribution, plan.seed, stream, clock, k, 0, synapse.index
                         )
                         synapse.noise[k] = options.noise_std * float(drawn)
-                for lane in range(plan.lanes):
-                    k, sign = plan.injected(lane // plan.batch)
+                for lane, (k, sign) in enumerate(injected):
                     perturbation = sign * synapse.noise.get(k, 0.0)
                     synapse.arrived[lane] = self._hardware.arrived(
                         projection.name,
@@ -356,8 +358,7 @@ class ObjectsEngine(Engine):
             if plan.chip.reads_noisily:
                 self._read_weights(projection.name, self._synapses[projection.name], clock)
         for neuron in neurons:
-            for lane in range(plan.lanes):
-                k, sign = plan.injected(lane // plan.batch)
+            for lane, (k, sign) in enumerate(injected):
                 neuron.a[lane] += sign * neuron.noise.get((k, lane % plan.batch), 0.0)
                 self._hardware.disturb(neuron, population.name, lane, clock)
 

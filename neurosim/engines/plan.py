@@ -20,7 +20,7 @@ from neurosim.local import (
     Perturbation,
     ProjectionRule,
     Sizes,
-    arguments,
+    asked,
     options,
     scalar,
 )
@@ -267,7 +267,7 @@ class Plan:
             if pass_ > 0 and pass_ in (c.reference, c.perturbed)
         )
 
-    @property
+    @cached_property
     def passes(self) -> int:
         """Passes per replica, the baseline included."""
         # Not counted one by one: there may be more than there is room for.
@@ -275,7 +275,7 @@ class Plan:
             return 1
         return 1 + max(1, 2 * self.options.pairs) * len(self._taught)
 
-    @property
+    @cached_property
     def lanes(self) -> int:
         """Passes times replicas."""
         return self.passes * self.batch
@@ -367,9 +367,7 @@ class Plan:
 
     def asks(self, place: str, name: str) -> bool:
         """Whether a function of the rule asks for a quantity."""
-        function = scalar(type(self.rule), place)
-        known = ProjectionRule.knows[place]
-        return function is not None and name in arguments(function, known, type(self.rule).__name__)
+        return name in asked(type(self.rule), place)
 
     def scalar_functions(self) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, str]]]:
         """All scalar functions of rule, decorrelation and neuron models.
@@ -395,7 +393,7 @@ class Plan:
         """Hash all scalar functions and what they use, as they are now."""
         return fingerprint(function for _, function, _ in self.scalar_functions())
 
-    @property
+    @cached_property
     def traces(self) -> bool:
         """Whether synapses keep traces of the rule's own making."""
         return scalar(type(self.rule), "trace") is not None

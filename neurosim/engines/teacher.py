@@ -46,6 +46,7 @@ class Teacher:
         self._pairs = [
             (k, b) for k in range(len(plan.comparisons)) for b in range(plan.batch)
         ]  # every comparison of every replica
+        self._credits = {p.name: plan.credit(p) for p in plan.network.populations[1:]}
         self._owed_reward: dict[tuple[int, int], float] = {}
         self._updates = 0
         self._underway = Underway(plan, neurons)
@@ -180,7 +181,7 @@ class Teacher:
         over = last or (plan.episode > 0 and (t + 1) % plan.episode == 0)
         due = {"online": True, "window": over, "sequence": last}[str(plan.options.schedule)]
         received = self._hardware.received(STEP_BY_STEP, difference, clock)
-        waiting = [p for p in plan.network.populations[1:] if plan.credit(p) == GLOBAL]
+        waiting = GLOBAL in self._credits.values()
         owed = self._owed_reward
         if over and waiting:
             owed = self._hardware.received(EPISODE, owed, clock)
@@ -270,7 +271,7 @@ class Teacher:
     def _broadcast(self, population: Any, received: dict, owed: dict, lesson: Lesson) -> None:
         """What is broadcast to a population now, and the signals its neurons form from it."""
         plan, neurons = self.plan, self._neurons[population.name]
-        credit, factor = plan.credit(population), plan.factor(population)
+        credit, factor = self._credits[population.name], plan.factor(population)
         power = {
             (k, b): sum(
                 _square(n.seen_a[self._lane(c.perturbed, b)] - n.seen_a[self._lane(c.reference, b)])
@@ -389,7 +390,7 @@ class Teacher:
     ) -> float:
         """What a synapse changes by, in one comparison of one replica."""
         plan, post = self.plan, synapse.post
-        credit = plan.credit(plan.network.population(projection.post))
+        credit = self._credits[projection.post]
         if plan.traces:
             synapse.eligibility[k, b] = self._trace(
                 trace=synapse.eligibility[k, b], pre=pre, signal=signal, keep=1.0 - post.leak

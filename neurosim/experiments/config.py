@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from dataclasses import field as field_
 from functools import cached_property
 from pathlib import Path
@@ -19,19 +17,16 @@ import tomli_w
 from neurosim.describe import alike
 from neurosim.engines import AUTO, ENGINES, resolve
 from neurosim.errors import InputError, NeurosimError
-from neurosim.experiments import measures, registry, tables
+from neurosim.experiments import measures, named, registry, settings, tables
 from neurosim.experiments.held_out import HeldOut
 from neurosim.experiments.tables import BaselinesTable, NetworkTable, TrainingTable
 from neurosim.files import place, text_of
 from neurosim.network import Network, rnn
 from neurosim.simulator import Simulator
 from neurosim.substrate import Substrate
-from neurosim.substrate.presets import CHIPS
 from neurosim.task import checked
 from neurosim.values import (
     SIZES,
-    is_number,
-    is_one_of,
     nearest,
     require_count,
     shortened,
@@ -86,7 +81,7 @@ class Config:
             for name in ("n_inputs", "n_targets")
         )
         model = registry.plugin(self.network.neuron, registry.NEURONS, "neuron")
-        table = {} if self.network.tau == _tau(model) else {"tau": self.network.tau}
+        table = {} if self.network.tau == named.tau(model) else {"tau": self.network.tau}
         return rnn(
             n_inputs,
             self.network.hidden,
@@ -230,7 +225,7 @@ class Config:
         """Hash of all that decides what is learned in an epoch: not of the number of epochs."""
         resolved = self.resolved()
         del resolved["training"]["epochs"]
-        return hashed(resolved)
+        return settings.hashed(resolved)
 
     @property
     def digests(self) -> set[str]:
@@ -240,15 +235,15 @@ class Config:
     @cached_property
     def identity(self) -> str:
         """Hash of the whole config: of all that decides what comes out."""
-        return hashed(self.resolved())
+        return settings.hashed(self.resolved())
 
     def flat(self) -> dict[str, Any]:
         """The resolved config as one table, its keys such as ``rule.learning_rate.B``."""
-        return dict(leaves(self.resolved()))
+        return dict(settings.leaves(self.resolved()))
 
     def differences(self, other: Config) -> dict[str, tuple[Any, Any]]:
         """Fields, as ``table.key``, in which this config and `other` differ, with both values."""
-        mine, its = _flat(self.resolved()), _flat(other.resolved())
+        mine, its = settings.flat(self.resolved()), settings.flat(other.resolved())
         keys = [*mine, *(key for key in its if key not in mine)]
         pairs = {key: (mine.get(key), its.get(key)) for key in keys}
         return {key: pair for key, pair in pairs.items() if not alike(*pair)}
@@ -275,7 +270,7 @@ def load(
         If there is no such config, or something in it cannot be used; one line per problem.
     """
     given, name, where = read(source, overrides)
-    return parse(changed(given, {}, seed), name, where)
+    return parse(settings.changed(given, {}, seed), name, where)
 
 
 def read(
@@ -295,40 +290,11 @@ def read(
         raise InputError(f"{path}: cannot be read as TOML ({error})") from error
     for text in overrides:
         try:
-            _put(given, *override(text))
+            settings.put(given, *settings.override(text))
         except InputError as error:
             says, said = str(error), shortened(text)
             raise InputError(says if "--set" in says else f"--set {said}: {says}") from error
     return given, path.stem, str(path)
-
-
-def changed(
-    given: Mapping[str, Any], settings: Mapping[str, Any], seed: int | None = None
-) -> dict[str, Any]:
-    """Copy a config's tables, with some fields set.
-
-    Parameters
-    ----------
-    given : mapping
-    settings : mapping of str to value
-        By field, such as ``"rule.learning_rate"``; or whole tables, such as ``"rule"``.
-    seed : int, optional
-        The one seed of weights, noise and data, whatever the config says.
-
-    Raises
-    ------
-    InputError
-        If a field lies below something that is no table.
-    """
-    made = copy.deepcopy(dict(given))
-    for field, value in settings.items():
-        _put(made, field, copy.deepcopy(value))
-    if seed is not None:
-        made.setdefault("training", {})["seed"] = seed
-        for name in ("network", "task"):
-            if isinstance(made.get(name), dict):
-                made[name].pop("seed", None)
-    return made
 
 
 def parse(given: Mapping[str, Any], name: str, where: str) -> Config:
@@ -366,14 +332,14 @@ def _parsed(given: Mapping[str, Any], name: str, where: str) -> Config:
         training = attempt(tables.check, TrainingTable, given.get("training", {}), "training")
         network = attempt(tables.check, NetworkTable, given.get("network", {}), "network")
         baselines = attempt(tables.check, BaselinesTable, given.get("baselines", {}), "baselines")
-        substrate = attempt(_substrate, given)
+        substrate = attempt(named.substrate, given)
         defaults = training or TrainingTable()
-        attempt(_engine, defaults.engine)
+        attempt(named.check_engine, defaults.engine)
         attempt(measures.find, defaults.measures)
-        task, task_name = attempt(_task, given, defaults) or (None, "")
-        rule, rule_name = attempt(_rule, given) or (None, "")
-        decorrelation, its_name = attempt(_decorrelation, given) or (None, "")
-        attempt(_neuron, network)
+        task, task_name = attempt(named.task, given, defaults) or (None, "")
+        rule, rule_name = attempt(named.rule, given) or (None, "")
+        decorrelation, its_name = attempt(named.decorrelation, given) or (None, "")
+        attempt(named.check_neuron, network)
         if decorrelation is not None and network is not None and network.decorrelate is False:
             problems.append("[network] decorrelate = False: must be left out with [decorrelation]")
     if problems:
@@ -384,7 +350,7 @@ def _parsed(given: Mapping[str, Any], name: str, where: str) -> Config:
     if network.seed is None:
         fill["seed"] = training.seed
     if network.tau is None:
-        fill["tau"] = _tau(registry.plugin(network.neuron, registry.NEURONS, "neuron"))
+        fill["tau"] = named.tau(registry.plugin(network.neuron, registry.NEURONS, "neuron"))
     if network.decorrelate is None:
         fill["decorrelate"] = decorrelation is not None
     return Config(
@@ -402,93 +368,6 @@ def _parsed(given: Mapping[str, Any], name: str, where: str) -> Config:
     )
 
 
-def preferring(given: Mapping[str, Any], engine: str | None) -> dict[str, Any]:
-    """Copy a config's tables, with an engine unless they name one; None: with none."""
-    made = copy.deepcopy(dict(given))
-    training = made.setdefault("training", {}) if engine is not None else None
-    if isinstance(training, dict):  # or whoever checks the config says that it is no table
-        training.setdefault("engine", engine)
-    return made
-
-
-def _named(given: Mapping[str, Any], where: str, known: Iterable[str], default: str | None) -> Any:
-    table = dict(given.get(where, {}))
-    name = table.pop("name", default)
-    if not isinstance(name, str):
-        says = "missing" if name is None else f"{shown(name)} must be text"
-        raise InputError(f"[{where}] name: {says}; known: {', '.join(known)}")
-    return name, table
-
-
-def _task(given: Mapping[str, Any], training: TrainingTable) -> tuple[Any, str]:
-    name, table = _named(given, "task", registry.tasks(), None)
-    cls = registry.task(name)
-    known = set(tables.settable(cls)) if is_dataclass(cls) else set()
-    batch = table.get("batch", training.batch)
-    if batch != training.batch and "batch" in known:
-        says = f"must be that of [training], {training.batch}; leave it out"
-        raise InputError(f"[task] batch = {shown(batch)}: {says}")
-    for key in ("batch", "seed"):
-        if key in known:
-            table.setdefault(key, getattr(training, key))
-    elsewhere = {} if set(table) <= known else _keys_of_others(name)
-    return tables.build(cls, table, "task", elsewhere), name
-
-
-def _keys_of_others(task: str) -> dict[str, str]:
-    found = {}
-    for name in registry.tasks():
-        cls = registry.task(name)
-        if name != task and is_dataclass(cls):
-            found.update(dict.fromkeys(tables.settable(cls), f"task {name!r}"))
-    return found
-
-
-def _rule(given: Mapping[str, Any]) -> tuple[Any, str]:
-    name, table = _named(given, "rule", registry.RULES, None)
-    return tables.build(registry.plugin(name, registry.RULES, "rule"), table, "rule", {}), name
-
-
-def _substrate(given: Mapping[str, Any]) -> Substrate:
-    """A chip from its fields, or from a preset and the fields that differ."""
-    table = dict(given.get("substrate", {}))
-    name = table.pop("preset", "ideal")
-    if not is_one_of(name, CHIPS):
-        raise InputError(
-            f"[substrate] preset = {shown(name)} does not exist; {nearest(name, CHIPS)}"
-        )
-    start = {f.name: getattr(CHIPS[name], f.name) for f in fields(Substrate)}
-    built: Substrate = tables.build(Substrate, {**start, **table}, "substrate", {})
-    return built
-
-
-def _decorrelation(given: Mapping[str, Any]) -> tuple[Any, str]:
-    if "decorrelation" not in given:
-        return None, ""
-    known = registry.DECORRELATIONS
-    name, table = _named(given, "decorrelation", known, "Decorrelation")
-    cls = registry.plugin(name, known, "decorrelation")
-    return tables.build(cls, table, "decorrelation", {}), name
-
-
-def _engine(name: str) -> None:
-    known = [*ENGINES, AUTO]
-    if name not in known:
-        raise InputError(f"[training] engine = {name!r} does not exist; {nearest(name, known)}")
-
-
-def _tau(model: type) -> float:
-    """Time constant that neurons of a model have if none is given."""
-    known = tables.settable(model) if is_dataclass(model) else {}
-    tau = known["tau"].default if "tau" in known else getattr(model, "tau", 1.0)
-    return float(tau) if is_number(tau) else 1.0
-
-
-def _neuron(network: NetworkTable | None) -> None:
-    if network is not None:
-        registry.plugin(network.neuron, registry.NEURONS, "[network] neuron")
-
-
 def _locate(source: str | os.PathLike[str]) -> Path:
     path = place(source, "config", "source")
     if path.is_file():
@@ -502,53 +381,7 @@ def _locate(source: str | os.PathLike[str]) -> Path:
     )
 
 
-def override(text: str) -> tuple[str, Any]:
-    """Read ``table.key=value``; see `neurosim.experiments.tables.literal`.
-
-    Raises
-    ------
-    InputError
-        If it is not of this form.
-    """
-    field, equals, right = text.partition("=")
-    if not equals or "." not in field or not all(field.strip().split(".")):
-        raise InputError(f"--set {shortened(text)}: must be table.key=value")
-    return field.strip(), tables.literal(right)
-
-
-def _put(given: dict[str, Any], field: str, value: Any) -> None:
-    *above, last = field.split(".")
-    if len(above) > tables.DEEPEST:
-        raise InputError(f"nested more than {tables.DEEPEST} deep")
-    table = given
-    for key in above:
-        table = table.setdefault(key, {})
-        if not isinstance(table, dict):
-            raise InputError(f"{key!r} is not a table")
-    table[last] = value
-
-
 def _no_table(key: str) -> str:
     if key == SWEEP:
         return f"[{SWEEP}]: this config is of many runs; start it with: neurosim sweep"
     return f"[{key}]: no such table; {nearest(key, TABLES)}"
-
-
-def hashed(resolved: Mapping[str, Any]) -> str:
-    """Hash of a config's tables."""
-    # Dates are all that TOML has and JSON has not; `repr` tells one from text that reads like it.
-    text = json.dumps(resolved, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Give all fields of tables within tables, by keys such as ``rule.learning_rate.B``."""
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
-
-
-def _flat(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name}.{key}": v for name, table in resolved.items() for key, v in table.items()}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurosim.errors import CheckpointError, InputError, NeurosimError, StorageError
 from neurosim.experiments import config as configs
+from neurosim.experiments import settings
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import write_text
 from neurosim.experiments.sweep.axes import RUNS
@@ -92,7 +93,7 @@ class Tuning:
 
     def __post_init__(self) -> None:
         """Check the config and the ranges."""
-        object.__setattr__(self, "given", configs.changed(self.given, {}))
+        object.__setattr__(self, "given", settings.changed(self.given, {}))
         base = configs.parse(self.given, self.name, self.where)
         object.__setattr__(self, "base", base)
         ranges = dict(self.ranges) or {
@@ -118,7 +119,7 @@ class Tuning:
         fixed = {"training.held_out": self.held_out, "baselines.enabled": False}
         found = []
         for seed in self.seeds:
-            made = configs.changed(self.given, {**rates, **fixed}, seed)
+            made = settings.changed(self.given, {**rates, **fixed}, seed)
             setting = {**rates, "training.seed": seed}
             found.append(Run(configs.parse(made, self.name, self.where), setting))
         return found
@@ -316,7 +317,7 @@ class Tuning:
             f"on seeds {seeds}, by the error on {self.held_out:g} of the training data, held out:",
             f"{best.error:.4g} on average. The test was not looked at.",
         ]
-        made = configs.parse(configs.changed(self.given, best.rates), self.name, self.where)
+        made = configs.parse(settings.changed(self.given, best.rates), self.name, self.where)
         return (
             "\n".join(f"# {' '.join(line.split())}".rstrip() for line in head)
             + "\n\n"

@@ -15,7 +15,7 @@ from typing import Any
 
 from neurosim.errors import CheckpointError, InputError
 from neurosim.experiments import config as configs
-from neurosim.experiments import registry, tables
+from neurosim.experiments import registry, settings, tables
 from neurosim.experiments.config import Config
 from neurosim.experiments.tables import NetworkTable, TrainingTable
 from neurosim.substrate import Substrate
@@ -81,13 +81,13 @@ class Written:
     def digest(self) -> str:
         """As `Config.digest`."""
         training = {k: v for k, v in self.given["training"].items() if k != "epochs"}
-        return configs.hashed({**self.given, "training": training})
+        return settings.hashed({**self.given, "training": training})
 
     def flat(self) -> dict[str, Any]:
         """All fields as one table, its keys such as ``rule.learning_rate.B``."""
         return {
             key: None if value == tables.NONE else value
-            for key, value in configs.leaves(self.given)
+            for key, value in settings.leaves(self.given)
         }
 
     @cached_property

@@ -44,6 +44,7 @@ from neurosim.local.vocabulary import (
     TRACE,
     TRACED,
     arguments,
+    asked,
     check_scalar,
     scalar,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "ProjectionRule",
     "Sizes",
     "arguments",
+    "asked",
     "check_feedback",
     "check_feedback_numbers",
     "check_rate",

@@ -110,6 +110,12 @@ def arguments(function: Callable[..., Any], known: Mapping[str, str], owner: str
     return names
 
 
+def asked(owner: type, place: str) -> list[str]:
+    """List what the scalar function `place` of a checked rule or model asks for, if it has one."""
+    function = scalar(owner, place)
+    return [] if function is None else list(inspect.signature(function).parameters)
+
+
 def check_scalar(owner: type, place: str, known: Mapping[str, str]) -> None:
     """Refuse the scalar function `place` of a rule or model, if it has one that cannot be run.
 
@@ -120,8 +126,8 @@ def check_scalar(owner: type, place: str, known: Mapping[str, str]) -> None:
     """
     function = scalar(owner, place)
     if function is not None:
-        asked = arguments(function, known, owner.__name__)
-        refuse_no_number(function, len(asked), owner.__name__)
+        names = arguments(function, known, owner.__name__)
+        refuse_no_number(function, len(names), owner.__name__)
 
 
 def scalar(owner: type, name: str) -> Callable[..., Any] | None:

@@ -11,7 +11,8 @@ import tomli_w
 import neurosim as ns
 from neurosim.experiments import load, registry
 from neurosim.experiments import reproduce as figures
-from neurosim.experiments.config import override, parse
+from neurosim.experiments.config import parse
+from neurosim.experiments.settings import override
 
 ALL = sorted(registry.configs())
 

@@ -27,6 +27,7 @@ from neurosim.experiments.report.page import Page, Picture, as_html
 from neurosim.experiments.report.report import NAME
 from neurosim.experiments.reproduce.claims import DIFFERS, HOLDS, UNCLEAR
 from neurosim.experiments.reproduce.run import SUMMARY
+from neurosim.experiments.settings import changed
 from neurosim.experiments.sweep import results
 from neurosim.experiments.sweep.results import POOL
 from neurosim.experiments.sweep.sweep import Workers
@@ -244,7 +245,7 @@ WITHOUT_BASELINES = [kind for kind in KINDS if "baselines.enabled" in KINDS[kind
 def config_of(settings=()):
     """The tiny config, with some fields or whole tables in place of its own."""
     given, name, where = configs.read(TINY)
-    return configs.parse(configs.changed(given, dict(settings)), name, where)
+    return configs.parse(changed(given, dict(settings)), name, where)
 
 
 def run(folder, settings=()):

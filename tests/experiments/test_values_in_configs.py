@@ -10,7 +10,7 @@ import pytest
 
 import neurosim as ns
 from neurosim.experiments import config as configs
-from neurosim.experiments import load, registry, tables
+from neurosim.experiments import load, registry, settings, tables
 from neurosim.experiments.sweep import axes
 from neurosim.substrate import Substrate
 from neurosim_tasks import TaskError
@@ -51,7 +51,7 @@ def test_a_field_of_a_config_is_taken_or_refused(table, key, beside, tiny_file):
         if table == "rule" and key != "learning_rate":
             given["rule"]["learning_rate"] = 1e-3
         try:
-            _, value = configs.override(f"{table}.{key}={text}")
+            _, value = settings.override(f"{table}.{key}={text}")
             given.setdefault(table, {})[key] = value
             made = configs.parse(given, "tiny", "tiny.toml")
             made.wiring()
@@ -90,7 +90,7 @@ def test_what_is_no_path_is_no_config(source):
 
 
 def test_an_override_sets_one_field():
-    assert configs.override("network.hidden=5\nneuron=1") == ("network.hidden", "5\nneuron=1")
+    assert settings.override("network.hidden=5\nneuron=1") == ("network.hidden", "5\nneuron=1")
     with pytest.raises(ns.InputError, match="nested more than 20 deep"):
         load("quickstart", ["a." * 30 + "b=1"])
 

@@ -25,7 +25,7 @@ from neurosim.local import (
     SYNAPSE,
     TRACE,
     TRACED,
-    arguments,
+    asked,
     scalar,
 )
 from neurosim.optimisers import OPTIMISERS
@@ -163,9 +163,7 @@ class Phases:
     @property
     def hears_back(self) -> bool:
         """Whether decorrelating synapses ask for what their neuron hears back."""
-        owner = type(self.plan.decorrelation)
-        function: Any = scalar(owner, "synapse")
-        return "retrograde" in arguments(function, DECORRELATION, owner.__name__)
+        return "retrograde" in asked(type(self.plan.decorrelation), "synapse")
 
     def multiply(self, m: int) -> tuple[Phase, Phase]:
         """Tiles of a matrix are summed, and folded."""

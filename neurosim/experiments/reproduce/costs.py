@@ -20,7 +20,7 @@ import pandas as pd
 
 from neurosim.errors import NeurosimError
 from neurosim.experiments import config as configs
-from neurosim.experiments import figures
+from neurosim.experiments import figures, settings
 from neurosim.experiments.folder import write_text
 from neurosim.experiments.reproduce import panels
 from neurosim.experiments.reproduce.data import METHOD, spread
@@ -44,7 +44,7 @@ def _learn_once(resolved: dict[str, Any]) -> dict[str, float]:
     from threadpoolctl import threadpool_limits
 
     config = configs.parse(resolved, "costs", "costs")
-    short = configs.changed(resolved, {"task.length": SHORT})
+    short = settings.changed(resolved, {"task.length": SHORT})
     few = configs.parse(short, "costs", "costs")
     with threadpool_limits(limits=1):
         few.simulator().run(*few.task.train(0))
@@ -115,7 +115,7 @@ def measure(
     for k, run in enumerate(plan.runs):
         key = f"{run.name}-{run.config.training.seed}"
         resolved = run.config.resolved()
-        few = configs.changed(resolved, {"task.length": SHORT, "network.hidden": TINY}, seed=0)
+        few = settings.changed(resolved, {"task.length": SHORT, "network.hidden": TINY}, seed=0)
         for what, given in ((json.dumps(few, sort_keys=True), few), (key, resolved)):
             if what not in known:
                 known[what] = _measured(given)

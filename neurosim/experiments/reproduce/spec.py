@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurosim.errors import InputError
 from neurosim.experiments import config as configs
-from neurosim.experiments import registry
+from neurosim.experiments import registry, settings
 from neurosim.experiments.sweep.axes import RUNS
 from neurosim.experiments.sweep.axes import parse as parse_axes
 from neurosim.experiments.sweep.runs import Run
@@ -147,7 +147,7 @@ class Reproduction:
             for setting, _ in parse_axes(vary).settings():
                 for seed in seeds:
                     given = self._given(tables)
-                    made = configs.changed(given, {**setting, **self.changes}, seed)
+                    made = settings.changed(given, {**setting, **self.changes}, seed)
                     where = f"{self.name}, {method.name}"
                     config = configs.parse(made, self.name, where)
                     found.append(
@@ -163,7 +163,7 @@ class Reproduction:
         own = {key: value for key, value in tables.items() if key not in OWN}
         given = _laid_over(_laid_over(given, self.common.tables), own)
         # What is measured of costs is the memory of a process: nothing of it would be on a GPU.
-        return configs.preferring(given, None if self.file.panels == "costs" else self.engine)
+        return settings.preferring(given, None if self.file.panels == "costs" else self.engine)
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Tables:

@@ -18,6 +18,7 @@ from neurosim.errors import (
     StorageError,
 )
 from neurosim.experiments import config as configs
+from neurosim.experiments import settings
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.run import Experiment
@@ -80,7 +81,7 @@ def runs(given: Mapping[str, Any], name: str, where: str, axes: Axes) -> list[Ru
     for setting, seed in axes.settings():
         said = ", ".join(f"{key} = {value!r}" for key, value in setting.items())
         try:
-            made = configs.changed(given, setting, seed)
+            made = settings.changed(given, setting, seed)
             config = configs.parse(made, name, where)
         except InputError as error:
             raise InputError(f"{error}\n  in the run with {said}" if said else str(error)) from None
