@@ -88,15 +88,20 @@ def test_training_and_measuring_need_no_stream(monkeypatch, stream):
     assert not screen.console().is_terminal
 
 
-@pytest.mark.parametrize("which", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_the_command_line_needs_no_stream(run, which):
-    for arguments in (f"run {TINY} --out {run}", "list rules", f"report {run}"):
-        command = f"exec {sys.executable} -m neurosim {arguments} {which}"
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        *((which, "run {tiny} --out {run}") for which in (">&-", "2>&-", "<&-", ">&- 2>&- <&-")),
+        *((">&- 2>&- <&-", words) for words in ("list rules", "report {run}")),
+    ],
+)
+def test_the_command_line_needs_no_stream(run, which, words):
+    arguments = words.format(tiny=TINY, run=run)
+    command = f"exec {sys.executable} -m neurosim {arguments} {which}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp932"])
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -110,11 +115,12 @@ def test_the_command_line_needs_no_stream(run, which):
         (["--help"], "reproduce"),
     ],
 )
-def test_every_command_prints_in_any_alphabet(run, tmp_path, encoding, arguments, words):
+def test_every_command_prints_in_any_alphabet(run, tmp_path, arguments, words):
     arguments = [run if each == "RUN" else each for each in arguments]
-    printed = fine(tmp_path, *arguments, PYTHONIOENCODING=encoding)
-    assert words in printed
-    assert "\\" not in printed, "neurosim's own signs have a spelling"
+    for encoding in ("ascii", "cp932") if arguments[0] in ("run", "list") else ("ascii",):
+        printed = fine(tmp_path, *arguments, PYTHONIOENCODING=encoding)
+        assert words in printed
+        assert "\\" not in printed, "neurosim's own signs have a spelling"
 
 
 def test_names_that_a_stream_cannot_show_are_spelt(tmp_path):
@@ -143,12 +149,13 @@ def test_every_sign_can_be_spelt(monkeypatch, sign):
 @pytest.mark.parametrize("backend", ["module://not_installed.backend_inline", "nonsense", "TkAgg"])
 def test_figures_need_no_backend_of_a_notebook(run, tmp_path, backend):
     variables = {"MPLBACKEND": backend, "DISPLAY": None, "WAYLAND_DISPLAY": None}
-    fine(tmp_path, "doctor", **variables)
     fine(tmp_path, "run", TINY, "--out", run, **variables)
-    fine(tmp_path, "report", run, "--out", "page.html", **variables)
-    aligned = ["--draws", "3", "--steps", "9", "--out", "aligned"]
-    fine(tmp_path, "align", TINY, *aligned, **variables)
-    assert (tmp_path / "aligned" / "alignment.png").is_file()
+    if backend.startswith("module"):
+        fine(tmp_path, "doctor", **variables)
+        fine(tmp_path, "report", run, "--out", "page.html", **variables)
+        aligned = ["--draws", "3", "--steps", "9", "--out", "aligned"]
+        fine(tmp_path, "align", TINY, *aligned, **variables)
+        assert (tmp_path / "aligned" / "alignment.png").is_file()
     plot = (
         "import neurosim as ns, os; row = {'epoch': 0, 'train_mse': 1.0, 'test_mse': 1.0}; "
         "ns.History([row]).plot().figure.savefig('plot.png'); print(os.environ['MPLBACKEND'])"
@@ -323,12 +330,9 @@ def test_numpy_that_is_told_to_raise(size):
 @pytest.mark.parametrize(
     "variables",
     [
-        {"TMPDIR": "/no/such/folder"},
-        {"TERM": "dumb", "COLUMNS": "0", "LINES": "0"},
+        {"TMPDIR": "/no/such/folder", "TERM": "dumb", "COLUMNS": "0", "LINES": "0"},
         {"LC_ALL": "C", "LANG": None, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
-        {"PYTHONOPTIMIZE": "2"},
-        {"FORCE_COLOR": "1", "NO_COLOR": None},
-        {"OMP_NUM_THREADS": "0", "NUMBA_NUM_THREADS": "1"},
+        {"PYTHONOPTIMIZE": "2", "FORCE_COLOR": "1", "NO_COLOR": None, "OMP_NUM_THREADS": "0"},
     ],
 )
 def test_variables_of_other_programs(run, tmp_path, variables):
