@@ -94,7 +94,7 @@ KERNELS = {
 PLAIN = ("NP", "DANP", "WP", "RFLO", "feedback")  # on the ideal chip, by rules that come with it
 WAITS = {"NP": 1, "DANP": 2, "WP": 1, "RFLO": 1, "feedback": 1, "late": 2, "a chip": 3}
 FOR = [(name, HOPPER) for name in KERNELS]
-FOR += [("NP", AMPERE), ("DANP", AMPERE), ("WP", OLDEST)]
+FOR += [("NP", AMPERE), ("WP", OLDEST)]
 
 
 @cache
