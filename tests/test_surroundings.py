@@ -146,7 +146,7 @@ def test_every_sign_can_be_spelt(monkeypatch, sign):
 # ------------------------------------------------------------------------------- figures
 
 
-@pytest.mark.parametrize("backend", ["module://not_installed.backend_inline", "nonsense", "TkAgg"])
+@pytest.mark.parametrize("backend", ["module://not_installed.backend_inline", "TkAgg"])
 def test_figures_need_no_backend_of_a_notebook(run, tmp_path, backend):
     variables = {"MPLBACKEND": backend, "DISPLAY": None, "WAYLAND_DISPLAY": None}
     fine(tmp_path, "run", TINY, "--out", run, **variables)

@@ -32,8 +32,7 @@ def installed(tmp_path_factory):
     python = environment / "bin" / "python"
     call(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", folder, ROOT, cwd=folder)
     (wheel,) = folder.glob("neurosim_plasticity-*.whl")
-    # Without bytecode: of most that is installed nothing is run here.
-    call(python, "-m", "pip", "install", "--quiet", "--no-compile", wheel, cwd=folder)
+    call(python, "-m", "pip", "install", "--quiet", wheel, cwd=folder)
     return environment / "bin"
 
 

@@ -93,8 +93,8 @@ KERNELS = {
 }
 PLAIN = ("NP", "DANP", "WP", "RFLO", "feedback")  # on the ideal chip, by rules that come with it
 WAITS = {"NP": 1, "DANP": 2, "WP": 1, "RFLO": 1, "feedback": 1, "late": 2, "a chip": 3}
-FOR = [(name, HOPPER) for name in KERNELS]
-FOR += [("NP", AMPERE), ("WP", OLDEST)]
+OLDER = {"RFLO": OLDEST, "feedback": AMPERE}
+FOR = [(name, OLDER.get(name, HOPPER)) for name in KERNELS]
 
 
 @cache
