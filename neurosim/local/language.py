@@ -47,7 +47,8 @@ UNKNOWN = {
 CALLED = re.compile(r"NULL(\|self)? \+ .*|.* \+ NULL(\|self)?")
 ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 LOADS = ("LOAD_GLOBAL", "LOAD_FAST", "LOAD_DEREF")
-SHIFTS = ("<<", ">>", "<<=", ">>=")
+# Operators that integers or matrices have, and floats have not.
+OPERATORS = {"<<": "shifts bits", ">>": "shifts bits", "@": "multiplies matrices (@)"}
 NO_WAY_ON = "RETURN_|RAISE_|RERAISE|JUMP_FORWARD|JUMP_BACKWARD|JUMP_ABSOLUTE|JUMP$"
 VARIABLE = re.compile("(LOAD|STORE)_(?:FAST|DEREF|CLOSURE)(?:_BORROW|_CHECK)?")
 VARIADIC = 0x04 | 0x08  # flags of code with *args, with **kwargs
@@ -187,7 +188,8 @@ def _of_code(code: CodeType) -> tuple[str, ...]:
     found += ["uses None"] * _uses_none(steps)
     found += ["uses complex numbers"] * any(type(value) is complex for value in code.co_consts)
     found += ["assigns within an expression (:=)"] * _assigns_within(steps)
-    found += ["shifts bits"] * any(s.opname == "BINARY_OP" and s.argrepr in SHIFTS for s in steps)
+    operators = [s.argrepr.removesuffix("=") for s in steps if s.opname == "BINARY_OP"]
+    found += [OPERATORS[each] for each in operators if each in OPERATORS]
     found += [f"uses {shown(value)}, beyond 2**53" for value in code.co_consts if _large(value)]
     found = found or list(_on_paths(code, steps))
     for inner in inside(code):

@@ -125,11 +125,12 @@ def test_a_whole_number_is_a_float_and_a_place_in_a_table():
     [
         (lambda noise, reward: (1 << 3) * int(noise > 0) << 2, "shifts bits"),
         (lambda noise, reward: (int(noise) & 1) * reward, "cannot be called"),
+        (lambda noise, reward: noise @ reward if noise > 1e9 else reward, "multiplies matrices"),
         (lambda noise, reward: noise * reward * 10**30, r"uses 1000.*, beyond 2\*\*53"),
     ],
 )
 @pytest.mark.parametrize("engine", ["objects", "cpu"])
-def test_what_only_integers_can_do_is_refused(engine, function, says):
+def test_what_no_float_can_do_is_refused(engine, function, says):
     mine = type("Mine", (ns.NP,), {"neuron": staticmethod(function)})
     with pytest.raises(ns.InputError, match=rf"Mine: <lambda>\(\) {says}"):
         ns.Simulator(ns.rnn(1, 3, 1), mine(1e-3), engine=engine)
