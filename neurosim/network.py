@@ -132,7 +132,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Network:
-    """A description of a network: who there is and who is connected to whom.
+    """A description of a network: its populations and its projections.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ class Network:
         require_memory("Network", f"{name!r} of shape {(post, pre)}", 8 * arrays * post * pre)
         key = zlib.crc32(name.encode())
         generator = np.random.Generator(np.random.PCG64([self.seed, key]))
-        with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused below
+        with np.errstate(over="ignore"):  # overflow gives infinity, refused below
             if initial == "orthogonal":
                 # The signs make it uniform over all orthogonal matrices (Mezzadri 2007).
                 tall = generator.standard_normal((max(post, pre), min(post, pre)))

@@ -44,7 +44,7 @@ class Event:
 class Neuron:
     """A neuron: per lane a pre-activation `a`, an activity `x` and what it sends, `s`."""
 
-    leak = 1.0
+    leak = 1.0  # 1 / tau, as `Hardware.make_neuron` sets it
 
     def __init__(self, index: int, lanes: int, activity: Any, derivative: Any) -> None:
         self.index = index

@@ -1,8 +1,9 @@
 """Compile powers, places in tables and truth values otherwise than Numba by itself.
 
 A power of whole numbers is whole to Numba, so that ``2 ** -1`` is 0; ``0.0 ** -1`` raises an
-exception; and an exponent that is a truth value calls a function that no library here has. So a
-power is compiled as an ``@``, which numbers do not have, and which is said here to be a power.
+exception; and an exponent that is a truth value calls a function that no library here has. So
+``**`` is replaced by ``@`` in bytecode, an operator that numbers lack, and ``@`` of two numbers is
+defined below as a power of floats. Compilers for CPUs and for GPUs both use that definition.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ AT = next(step.arg or 0 for step in _STEPS if step.opname == "BINARY_OP")
 
 
 def with_float_powers(function: FunctionType) -> FunctionType:
-    """Put an ``@`` for every ``**`` of a function, in place."""
+    """Replace every ``**`` of a function by ``@``, in place, and give the function."""
     function.__code__ = _with_at(function.__code__)
     return function
 
 
 def _with_at(code: CodeType) -> CodeType:
-    """Copy code, and that of functions inside it, with an ``@`` for every ``**``."""
+    """Copy code, and that of functions inside it, with ``@`` in place of ``**``."""
     made = bytearray(code.co_code)
     for step in dis.get_instructions(code):
         if step.opname == "BINARY_OP" and step.argrepr in ("**", "**="):
@@ -38,7 +39,7 @@ def _with_at(code: CodeType) -> CodeType:
 
 @overload(operator.matmul, prefer_literal=True)
 def _power(base, exponent):
-    """Raise a float to a power; of a constant, whole one the compiler makes products."""
+    """Define ``@`` as a power of floats; with a constant whole exponent, as products."""
     if not all(isinstance(kind, types.Number | types.Boolean) for kind in (base, exponent)):
         return None
     if isinstance(exponent, types.IntegerLiteral) and exponent.literal_value >= 0:

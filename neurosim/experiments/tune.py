@@ -60,11 +60,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is searched, and where it is kept.
+    """A search for learning rates: its ranges, its budget and its folder.
 
     Trials are chosen in blocks, by a tree-structured Parzen estimator that knows of all trials of
-    earlier blocks, from seeds of their own: what is found depends neither on the number of
-    processes, nor on which is done first, nor on interruptions.
+    earlier blocks, from seeds of their own: the result depends neither on the number of
+    processes, nor on the order in which they finish, nor on interruptions.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ class Tuning:
         if number == 0 and inside and set(start) == set(self.ranges):
             return start
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is marked experimental
+            warnings.simplefilter("ignore")  # options of Optuna that are marked experimental
             sampler = optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP, constant_liar=True, multivariate=True, seed=number
             )

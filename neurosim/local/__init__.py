@@ -1,4 +1,4 @@
-"""What a learning rule and a neuron model are: functions of local quantities.
+"""Learning rules and neuron models: functions of local quantities.
 
 A rule is a class with a few static functions. **The names of a function's
 arguments are all that it can know**: an engine reads them and hands over exactly

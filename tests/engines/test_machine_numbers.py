@@ -46,6 +46,7 @@ WHOLE = [
     lambda a, b: 2 ** math.floor(b),
     lambda a, b: 2 ** (1 if a > 0 else -2),
     lambda a, b: a ** (b > 0),
+    lambda a, b: (lambda k: 2**k)(1 if b > 0 else -2),
     lambda a, b: a**True + b**2 + a ** (-1),
     lambda a, b: int(b) ** -1,
     lambda a, b: pow(int(a), int(b)) + math.pow(a, b > 0),

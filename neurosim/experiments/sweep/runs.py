@@ -55,7 +55,7 @@ class Run:
 
     @property
     def words(self) -> str:
-        """What was varied, on one line."""
+        """Describe the varied settings on one line."""
         parts = []
         for key, value in self.setting.items():
             if isinstance(value, Mapping):  # a whole table: its name, and what is set in it
@@ -120,7 +120,7 @@ def carry_out(
         return FAILED, f"{kept.path.parent}: this worker does not see the folder of the runs"
     try:
         config = configs.parse(resolved, name, name)
-        with kept.locked(PATIENCE):  # whoever had it may have done it
+        with kept.locked(PATIENCE):  # another process may have finished the run meanwhile
             status = _done(kept, config)
         if status is not None:
             return status, kept.reason
