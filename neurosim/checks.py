@@ -99,7 +99,7 @@ def bounded(values: NDArray[Any]) -> bool:
 
 
 LATE = "late.about"  # four flags, a step, and how many turns ago it was
-COUNTS = ("optimiser.updates", "optimiser.count", "line.count", LATE)
+COUNTS = ("optimiser.updates", "optimiser.count", "line.count", "late.since", LATE)
 
 
 def check_parts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.engines.compile import invoke, loop
-from neurosim.engines.devices import PLANE, arrived_mean, of_turn, write_devices
+from neurosim.engines.devices import PLANE, arrived_mean, of_turn, set_back, write_devices
 from neurosim.engines.memory import Due, Scratch
 from neurosim.engines.plan import LOCAL, RETURN_TO_GO
 from neurosim.engines.tiles import REPLICAS
@@ -51,9 +51,10 @@ def adapt(system, scratch, words, q, panel, panels, begin, end, ago):
     if not rate > 0:
         return
     row, at = populations.start[post] + panel * WIDTH, projections.start[q] + panel * size
-    ago += projections.delay[q] + memory.due[OFFSET]
+    delay = projections.delay[q]
+    ago += delay + memory.due[OFFSET]
     sent = memory.seen[of_turn(memory.seen, memory, ago)]
-    of = populations.start[pre] * lanes + chip.mean_lane
+    of = populations.start[pre] * lanes + (0 if set_back(memory, delay) else chip.mean_lane)
     scale, weights = rate / np.float32(populations.lessons[post] * batch), memory.weights
     perturbed, signals = projections.perturbed[q], signals_of(system, q)
     drawn = scratch[DRAWN] if perturbed else scratch[NOTHING]

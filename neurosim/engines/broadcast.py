@@ -18,7 +18,7 @@ from neurosim.substrate.reward_line import reward_received as _reward_received
 LATE = Due.LATE
 VALID, FIRST = Late.VALID, Late.FIRST
 OVER_THEN, WRITE_THEN = Late.OVER, Late.WRITE
-CLOCK_THEN, TURN_THEN = Late.CLOCK, Late.TURN
+CLOCK_THEN, TURN_THEN, SINCE_THEN = Late.CLOCK, Late.TURN, Late.SINCE
 NOISY, OTHER = Scratch.NOISY, Scratch.OTHER
 REWARD_NOISE, REWARD_LOSS = noise.REWARD_NOISE, noise.REWARD_LOSS
 
@@ -80,21 +80,22 @@ def idle(system):
 
 
 @loop
-def exchange(system, over, write, start, clock):
+def exchange(system, over, write, start, since, clock):
     """Send this step's lesson on its way, and take the one that arrives."""
     memory = system.memory
     slot = memory.due[LATE] % system.chip.delay
     memory.due[LATE] += 1
     about = memory.late_about[slot]
-    arrived = about[VALID], about[OVER_THEN], about[WRITE_THEN], about[FIRST], about[CLOCK_THEN]
+    arrived = about[VALID], about[OVER_THEN], about[WRITE_THEN], about[FIRST]
+    then = about[SINCE_THEN], about[CLOCK_THEN]
     offset = memory.due[TURN] - about[TURN_THEN]
     about[VALID], about[OVER_THEN], about[WRITE_THEN], about[FIRST] = 1, over, write, start
-    about[CLOCK_THEN], about[TURN_THEN] = clock, memory.due[TURN]
+    about[CLOCK_THEN], about[TURN_THEN], about[SINCE_THEN] = clock, memory.due[TURN], since
     swap(memory.late_signal[slot], memory.signal[0])
     swap(memory.late_forming[slot], memory.forming)
     swap(memory.late_broadcast[slot], memory.credited)
-    valid, over_then, write_then, first, then = arrived
-    return valid, over_then, write_then, first, then, offset
+    valid, over_then, write_then, first = arrived
+    return valid, over_then, write_then, first, then[0], then[1], offset
 
 
 @loop

@@ -28,7 +28,7 @@ LOST, LATE, LOST_BEFORE, LATE_BEFORE, POWER, ONES, BEFORE = (
     Scratch.ONES,
     Scratch.BEFORE,
 )
-TURN = Due.TURN
+TURN, SINCE = Due.TURN, Due.SINCE
 NEAREST, SHARED = 0, 2  # places in ROUNDINGS
 
 on_grid, w_read_noise = compiled(_on_grid), compiled(_w_read_noise)
@@ -126,14 +126,25 @@ def age_devices(system, scratch, words, m, at, row, n_pre, begin, end, clock):
 
 
 @loop
+def set_back(memory, ago):
+    """Whether passes were set back after what arrived in the step that is learned from was sent.
+
+    It was sent `ago` steps before that one, and reached every pass from the baseline.
+    """
+    return memory.due[SINCE] < ago
+
+
+@loop
 def arrivals(
-    system, scratch, words, out, m, values, unit, delay, lane, clock, row, n_pre, begin, end
+    system, scratch, words, out, m, values, unit, delay, lanes, clock, row, n_pre, begin, end
 ):  # fmt: skip
     """What arrived at columns of a panel in one lane.
 
-    `values` take turns, `delay` turns ago lies what was due; `unit` is the first sender.
+    `values` take turns, `delay` turns ago lies what was due; `unit` is the first sender. `lanes`
+    are the one in which it arrived, and those in which what was due and what was late were sent.
     """
     chip, passes, memory = system.chip, system.passes, system.memory
+    lane, sent, sent_before = lanes
     wide, pass_, b = values.shape[2], lane // passes.batch, lane % passes.batch
     now, before = of_turn(values, memory, delay), of_turn(values, memory, delay + 1)
     where = (row, n_pre, begin, end)
@@ -150,11 +161,11 @@ def arrivals(
         if chip.event_loss > 0:
             lost_before = scratch[LOST_BEFORE]
             uniforms(system, lost_before, words, loss, clock - 1, pass_, b, *where)
-    place = (unit + begin) * wide + lane
+    place = (unit + begin) * wide
     invoke(
         system.kernels.arrive,
         (
-            out, end - begin, values[now], place, values[before], place, scratch[BEFORE], wide,
+            out, end - begin, values[now], place + sent, values[before], place + sent_before, scratch[BEFORE], wide,
             lost, late, lost_before, late_before, PLANE, chip.event_loss, chip.event_jitter,
         ),
     )  # fmt: skip
@@ -165,12 +176,15 @@ def arrived_mean(
     system, scratch, words, out, m, unit, delay, b, clock, row, n_pre, begin, end
 ):  # fmt: skip
     """What synapses of columns of a panel transmitted in a replica, as far as they can tell."""
-    memory, batch = system.memory, system.passes.batch
+    memory, batch, travels = system.memory, system.passes.batch, system.projections.delay[m]
     where = (clock, row, n_pre, begin, end)
-    arrivals(system, scratch, words, out, m, memory.seen, unit, delay, b, *where)
+    arrivals(system, scratch, words, out, m, memory.seen, unit, delay, (b, b, b), *where)
     if system.chip.both:
-        other = scratch[OTHER]
-        arrivals(system, scratch, words, other, m, memory.seen, unit, delay, batch + b, *where)
+        other, lane = scratch[OTHER], batch + b
+        now = b if set_back(memory, travels) else lane
+        before = b if set_back(memory, travels + 1) else lane
+        lanes = (lane, now, before)
+        arrivals(system, scratch, words, other, m, memory.seen, unit, delay, lanes, *where)
         for i in range(out.size):
             out[i] = HALF * (out[i] + other[i])
 

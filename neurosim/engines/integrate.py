@@ -123,7 +123,7 @@ def delivered(system, scratch, words, q, at, panel, columns, clock):
             here = at + begin * WIDTH
             arrivals(
                 system, scratch, words, scratch[ARRIVED], q, memory.sent, populations.start[pre],
-                projections.delay[q], lane, clock, panel * WIDTH, n, begin, end,
+                projections.delay[q], (lane, lane, lane), clock, panel * WIDTH, n, begin, end,
             )  # fmt: skip
             if perturbed:
                 invoke(

@@ -8,14 +8,14 @@ from neurosim.engines.adapt import CLOCK, OFFSET, OVER, UPDATES, WRITE, add_scal
 from neurosim.engines.broadcast import exchange, receive, somebody_waits
 from neurosim.engines.chip import EPISODE, STEP_BY_STEP
 from neurosim.engines.compile import invoke, loop
-from neurosim.engines.devices import of_turn
+from neurosim.engines.devices import of_turn, set_back
 from neurosim.engines.memory import Due
 from neurosim.engines.observe import mean_read
 from neurosim.engines.phases import ONE, ZERO, is_finite, share
 from neurosim.engines.plan import GLOBAL, LOCAL, RETURN_TO_GO
 from neurosim.engines.vectors import widely
 
-PROJECTIONS = Due.PROJECTIONS
+PROJECTIONS, SINCE = Due.PROJECTIONS, Due.SINCE
 
 
 @loop
@@ -23,7 +23,7 @@ def teach(system, targets, about, rewards):
     """Form the broadcast scalars and, neuron by neuron, the signals.
 
     `about` a step are whether an episode is over, whether weights are to change, whether a
-    sequence begins, and the clock.
+    sequence begins, how many steps before perturbed passes were set back, and the clock.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def teach(system, targets, about, rewards):
     )
     batch, pairs, rows = passes.batch, memory.difference.size, memory.a.shape[1]
     power, delta = memory.power, memory.delta
-    over, clock = about[0], about[3]
+    over, clock = about[0], about[4]
     if passes.feeds_back:
         feed_back(system, targets)
     for c in range(pairs):
@@ -101,9 +101,11 @@ def teach(system, targets, about, rewards):
 def learn_from(system, about, rewards):
     """Let the lesson that arrives now be learned from: this step's, or one from long ago."""
     passes, populations, memory = system.passes, system.populations, system.memory
-    batch, (over, write, start, clock), offset = passes.batch, about, 0
+    batch, (over, write, start, since, clock), offset = passes.batch, about, 0
     if system.chip.delay:
-        valid, over, write, start, clock, offset = exchange(system, over, write, start, clock)
+        valid, over, write, start, since, clock, offset = exchange(
+            system, over, write, start, since, clock
+        )
         if start:
             forget(memory.eligibility)
             clear(memory.owed)
@@ -113,6 +115,7 @@ def learn_from(system, about, rewards):
     memory.due[OVER] = over
     memory.due[WRITE] = write
     memory.due[CLOCK] = clock
+    memory.due[SINCE] = since
     memory.due[OFFSET] = offset
     if write:
         memory.due[UPDATES] += 1
@@ -249,11 +252,12 @@ def normalise(system, p):
             continue
         ago, of = projections.delay[q] + memory.due[OFFSET], projections.pre[q]
         sent = memory.seen[of_turn(memory.seen, memory, ago)]
+        apart = not set_back(memory, projections.delay[q])
         for b in range(batch):
             memory.divisor[b] = passes.normalise
         for j in range(populations.start[of], populations.start[of] + populations.size[of]):
             for b in range(batch):
-                value = mean_read(system, sent, j, b)
+                value = mean_read(system, sent, j, b) if apart else sent[j, b]
                 memory.divisor[b] += value * value
         for c in range(first * batch, (first + lessons) * batch):
             factor = ONE / memory.divisor[c % batch]

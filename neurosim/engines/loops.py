@@ -34,6 +34,7 @@ from neurosim.engines.references import Reference, refer
 from neurosim.engines.system import System
 from neurosim.engines.vectors import WIDTH
 from neurosim.errors import KernelError
+from neurosim.values import STEPS
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
 D_CLOCK, DRAWN = Due.D_CLOCK, Scratch.DRAWN
@@ -94,7 +95,8 @@ def advance(
             failed = t
             break
         if learn and passes.learns:
-            about = (over, write, t == 0, clock + t)
+            since = t % passes.resync_every if passes.resync_every > 0 else STEPS
+            about = (over, write, t == 0, since, clock + t)
             if not teach(system, targets[t], about, rewards[:, t]):
                 failed = t
                 break

@@ -66,7 +66,7 @@ class Memory(NamedTuple):
     late_signal: Floats  # (delay, C, rows) lessons on their way
     late_forming: Floats  # (delay, populations, C)
     late_broadcast: Floats  # (delay, populations, C)
-    late_about: Ints  # (delay, 6): see Late
+    late_about: Ints  # (delay, Late.SIZE)
     eligibility: Floats  # (C, projections' weights) or (0, 0)
     owed: Floats  # (projections' weights,) changes not yet due, or (0,)
     first: Floats  # (projections' weights,) what the optimiser remembers, or (0,)
@@ -93,7 +93,8 @@ class Scratch:
 class Late:
     """Columns of ``Memory.late_about``."""
 
-    VALID, OVER, WRITE, FIRST, CLOCK, TURN = range(6)
+    VALID, OVER, WRITE, FIRST, CLOCK, TURN, SINCE = range(7)
+    SIZE = 7
 
 
 class Due:
@@ -101,12 +102,13 @@ class Due:
 
     TURN counts the steps, by which ``Memory.sent`` takes turns; UPDATES the times that weights
     were told to change. OFFSET is how many turns ago the step was that is learned from, CLOCK
-    which one; D_CLOCK that of decorrelation. LATE counts the steps in which lessons were on
-    their way.
+    which one, SINCE how many steps before it perturbed passes had been set back; D_CLOCK is the
+    step of decorrelation. LATE counts the steps in which lessons were on their way.
     """
 
     PROJECTIONS, DECORRELATION, OVER, WRITE, CLOCK, TURN, UPDATES, OFFSET, D_CLOCK, LATE = range(10)
-    SIZE = 10
+    SINCE = 10
+    SIZE = 11
 
 
 def empty_memory(
@@ -174,7 +176,7 @@ def empty_memory(
         late_signal=zeros(delay, pairs, rows),
         late_forming=zeros(delay, len(populations.size), pairs),
         late_broadcast=zeros(delay, len(populations.size), pairs),
-        late_about=np.zeros((delay, 6), dtype=np.int64),
+        late_about=np.zeros((delay, Late.SIZE), dtype=np.int64),
         eligibility=zeros(pairs, projected) if later else zeros(0, 0),
         owed=zeros(projected) if keeps else zeros(0),
         first=zeros(projected) if remembers else zeros(0),

@@ -26,7 +26,7 @@ from neurosim.local import (
 )
 from neurosim.network import Network, Population, Projection, Weights
 from neurosim.substrate import Substrate
-from neurosim.values import SIZES, nearest, require_count, require_memory, shown
+from neurosim.values import SIZES, STEPS, nearest, require_count, require_memory, shown
 
 LOCAL, RETURN_TO_GO, GLOBAL = 0, 1, 2
 CREDITS = {"local": LOCAL, "return_to_go": RETURN_TO_GO, "global": GLOBAL}
@@ -202,6 +202,11 @@ class Plan:
         return self.both and self.compares and not self.chip.loses
 
     @property
+    def sets_back_means(self) -> bool:
+        """Whether a synapse transmits the mean of two passes, of which one may be set back."""
+        return self.both and self.compares and self.options.resync_every is not None
+
+    @property
     def remembered(self) -> int:
         """Steps, this one included, of which rules remember what was sent.
 
@@ -279,6 +284,14 @@ class Plan:
     def lanes(self) -> int:
         """Passes times replicas."""
         return self.passes * self.batch
+
+    def since_set_back(self, t: int) -> int:
+        """Steps since perturbed passes were set back to the baseline, in step `t` of a sequence.
+
+        What was sent more steps ago reaches all passes from the baseline.
+        """
+        every = self.options.resync_every
+        return STEPS if every is None else t % every
 
     def injected(self, pass_: int) -> tuple[int, float]:
         """Which injected noise a pass gets, of all that is drawn, with which sign; or -1, 0.

@@ -182,7 +182,9 @@ class Silicon:
             valid = about[:, Late.VALID] > 0
             about[:, Late.TURN] = int(memory.due[Due.TURN]) - about[:, Late.TURN]
             about[~valid] = 0
-            found["late.about"] = about
+            found["late.about"] = about[:, : Late.SINCE]
+            if self.plan.sets_back_means:
+                found["late.since"] = about[:, Late.SINCE]
             for key, values in self._late().items():
                 found[key] = np.where(valid[:, None, None], values[order], 0)
         return found
@@ -199,7 +201,9 @@ class Silicon:
             memory.line_power[...] = state["line.power"]
         if self.plan.delays:
             order = self._lessons()
-            about = state["late.about"].astype(np.int64)
+            about = np.zeros((len(order), Late.SIZE), dtype=np.int64)
+            about[:, : Late.SINCE] = state["late.about"]
+            about[:, Late.SINCE] = state.get("late.since", 0)
             about[:, Late.TURN] = int(memory.due[Due.TURN]) - about[:, Late.TURN]
             memory.late_about[order] = about
             for key, values in self._late().items():

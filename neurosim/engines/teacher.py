@@ -185,7 +185,8 @@ class Teacher:
         owed = self._owed_reward
         if over and waiting:
             owed = self._hardware.received(EPISODE, owed, clock)
-        lesson = Lesson(self.turn, clock, over, due, t == 0, {}, {}, {})
+        since = plan.since_set_back(t)
+        lesson = Lesson(self.turn, clock, over, due, t == 0, since, {}, {}, {})
         for population in plan.network.populations[1:]:
             if plan.learns_onto(population):
                 self._broadcast(population, received, owed, lesson)
@@ -342,15 +343,21 @@ class Teacher:
 
     def _pre(self, projection: Any, synapse: Synapse, b: int, lesson: Lesson) -> float:
         """What a synapse transmitted in the step a lesson is about, as far as it can tell."""
-        plan, turn = self.plan, self.turn - lesson.turn + projection.delay
-        now, before = synapse.pre.readings[turn], synapse.pre.readings[turn + 1]
-        arrived = [
-            self._hardware.arrived(
-                projection.name, synapse.index, lane, lesson.clock, now[lane], before[lane]
+        turn, delay = self.turn - lesson.turn + projection.delay, projection.delay
+        readings = synapse.pre.readings
+        arrived = []
+        for lane in [b, self._lane(1, b)] if self.plan.both else [b]:
+            now, before = (
+                readings[turn + late][self._lane_then(lesson, delay + late, lane)]
+                for late in (0, 1)
             )
-            for lane in ([b, self._lane(1, b)] if plan.both else [b])
-        ]
+            where = (projection.name, synapse.index, lane, lesson.clock)
+            arrived.append(self._hardware.arrived(*where, now, before))
         return sum(arrived) / len(arrived)
+
+    def _lane_then(self, lesson: Lesson, ago: int, lane: int) -> int:
+        """Lane that sent what reaches `lane`, `ago` steps before the step a lesson is about."""
+        return lane % self.plan.batch if ago > lesson.since else lane
 
     def _noise(self, projection: Any, synapse: Synapse, k: int, lesson: Lesson) -> float:
         """The noise on a synapse's weight in the step a lesson is about."""
@@ -370,6 +377,7 @@ class Teacher:
         found = {}
         for b in range(plan.batch):
             lanes = [b, self._lane(1, b)] if plan.both else [b]
+            lanes = [self._lane_then(lesson, projection.delay, lane) for lane in lanes]
             readings = [
                 sum(n.readings[turn][lane] for lane in lanes) / len(lanes)
                 for n in self._neurons[projection.pre]

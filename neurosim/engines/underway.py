@@ -22,6 +22,8 @@ class Lesson:
         Steps and pauses begun so far; the simulator's step.
     over, due, first : bool
         Whether an episode ends, weights are to change, a sequence begins.
+    since : int
+        Steps since perturbed passes were set back: see `Plan.since_set_back`.
     forming, broadcast : dict
         Per population: the scalar in which signals are formed, and the one that meets what
         was made of them, per comparison and replica.
@@ -34,6 +36,7 @@ class Lesson:
     over: bool
     due: bool
     first: bool
+    since: int
     forming: dict[str, dict[tuple[int, int], float]]
     broadcast: dict[str, dict[tuple[int, int], float]]
     signal: dict[Neuron, dict[tuple[int, int], float]]
@@ -56,7 +59,7 @@ class Underway:
         """Lessons that have not arrived, the latest first; `turn` is the teacher's."""
         plan, delay, pairs = self.plan, self.plan.substrate.reward_delay, len(self._pairs)
         populations = plan.network.populations
-        about = np.zeros((delay, 6))
+        about, since = np.zeros((delay, 6)), np.zeros(delay)
         forming, broadcast = (np.zeros((delay, len(populations), pairs)) for _ in range(2))
         signal = {p.name: np.zeros((delay, pairs, p.size)) for p in populations[1:]}
         for i, lesson in enumerate(reversed(self._late)):
@@ -64,6 +67,7 @@ class Underway:
                 continue
             ago = turn - lesson.turn
             about[i] = 1, lesson.over, lesson.due, lesson.first, lesson.clock, ago
+            since[i] = lesson.since
             for p, population in enumerate(populations):
                 if population.name not in lesson.broadcast:
                     continue
@@ -73,6 +77,7 @@ class Underway:
                     for neuron in self._neurons[population.name]:
                         signal[population.name][i, c, neuron.index] = lesson.signal[neuron][pair]
         found = {"late.about": about, "late.forming": forming, "late.broadcast": broadcast}
+        found |= {"late.since": since} if plan.sets_back_means else {}
         return found | {f"{name}.late": values for name, values in signal.items()}
 
     def set_state(self, state: dict[str, Any], turn: int) -> None:
@@ -84,7 +89,8 @@ class Underway:
                 self._late.append(None)
                 continue
             flags = (bool(over), bool(due), bool(first))
-            lesson = Lesson(turn - int(ago), int(clock), *flags, {}, {}, {})
+            since = int(state["late.since"][i]) if self.plan.sets_back_means else 0
+            lesson = Lesson(turn - int(ago), int(clock), *flags, since, {}, {}, {})
             for p, population in enumerate(populations):
                 if p == 0 or not self.plan.learns_onto(population):
                     continue

@@ -12,6 +12,7 @@ from laws_reference import cosine, gradient
 from mean_updates import draws, estimates
 
 import neurosim as ns
+from neurosim import noise
 
 STEPS, HIDDEN = 6, 5
 NOISY = ns.Substrate(act_noise=0.01)
@@ -163,3 +164,46 @@ def test_noise_that_nobody_knows_cannot_be_asked_for(name):
     mine = type("Mine", (Both,), functions[name])
     with pytest.raises(ns.InputError, match=rf"Mine: .* asks for '{name}', but with passes = 'bo"):
         ns.Simulator(fan(2, 3), mine(1.0), substrate=NOISY)
+
+
+def learned_in_numpy(net, weights, data, every, sigma, seed, normalise=None):
+    """Learn by ANP from two noisy passes, of which the second is set back every so many steps."""
+    w = {name: np.array(values, dtype=float) for name, values in weights.items()}
+    streams = {p.name: noise.PERTURBATION + i for i, p in enumerate(net.populations)}
+
+    def drawn(name, size, t):  # the noise of the one that is set back comes first
+        where = (noise.DISTRIBUTIONS["normal"], seed, streams[name], t)
+        draws = [[noise.draw(*where, k, 0, i) for i in range(size)] for k in (1, 0)]
+        return sigma * np.array(draws)
+
+    x = np.zeros((2, HIDDEN))
+    for t, (u, target) in enumerate(zip(*data, strict=True)):
+        if t % every == 0:
+            x[1] = x[0]
+        pre = {"A": u[0], "R": x.mean(axis=0)}
+        a = u @ w["A"].T + x @ w["R"].T + drawn("hidden", HIDDEN, t)
+        x = np.tanh(a)
+        pre["B"] = x.mean(axis=0)
+        y = x @ w["B"].T + drawn("output", 2, t)
+        loss = ((y - target) ** 2).sum(axis=1)
+        for name, changed in (("A", a[1] - a[0]), ("R", a[1] - a[0]), ("B", y[1] - y[0])):
+            power = 1.0 if normalise is None else normalise + (pre[name] ** 2).sum()
+            signal = len(changed) * (loss[1] - loss[0]) * changed / (changed**2).sum() / power
+            w[name] = w[name] - 0.1 * np.outer(signal, pre[name])
+    return w
+
+
+@pytest.mark.parametrize("engine", ["objects", "cpu", "emulator"])
+def test_pre_of_a_pass_that_was_set_back_is_what_it_transmits_then(data, engine):
+    """Through a delay it sends again what the other pass sent: their mean is that."""
+    net, seed = ns.rnn(2, HIDDEN, 2, seed=3), 6
+    for every, normalise in ((1, None), (3, 0.5)):
+        given = {"noise_std": 0.3, "resync_every": every, "normalise": normalise}
+        sim = ns.Simulator(net, ns.ANP(0.1, passes="both", **given), engine=engine, seed=seed)
+        start = sim.weights
+        sim.run(*data)
+        expected = learned_in_numpy(net, start, data, every, 0.3, seed, normalise)
+        never = learned_in_numpy(net, start, data, STEPS + 1, 0.3, seed, normalise)
+        for name in ("A", "R", "B"):
+            np.testing.assert_allclose(sim.weights[name], expected[name], rtol=1e-5, atol=3e-6)
+        assert np.abs(sim.weights["R"] - never["R"]).max() > 1e-2

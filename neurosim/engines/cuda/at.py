@@ -260,5 +260,6 @@ FACTOR, NEURONS, PER_POPULATION_VALUES = range(3)
     FIRST_THEN,
     CLOCK_THEN,
     AGO,  # turns since
+    SINCE_THEN,  # steps since perturbed passes had been set back then
     PER_STEP,
-) = range(12)
+) = range(13)

@@ -386,7 +386,7 @@ class PhasedEngine(Engine):
             self._times.counts = [int(count) for count in state["line.count"]]
             self._set_desks("line", state["line.power"])
         if plan.delays:
-            self._times.set_state(state["late.about"])
+            self._times.set_state(state)
             slots = self._times.latest_first()
             for key, where in (
                 ("late.forming", "late_forming"),

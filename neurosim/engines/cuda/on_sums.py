@@ -608,14 +608,17 @@ def square_seen(chip, where, m, t):
     pre, n = table[U(here + at.PRE)], table[U(here + at.COLUMNS)]
     rows, stride = home(table, pre, where.block), table[U(population(table, pre) + at.STRIDE)]
     ago = U(table[U(here + at.DELAY)] + places.step_entry(steps, t, at.AGO))
-    seen, item = seen_row(table, steps, t, ago), where.thread
+    seen, item = U(rows + seen_row(table, steps, t, ago) * stride), where.thread
+    back = places.set_back_then(chip, t, table[U(here + at.DELAY)])
     while item < U(table[at.SUMS] * slices):
         entry, slice = U(item // slices), U(item % slices)
         b = U(where.round * table[at.SUMS] + entry)
         if b < table[at.BATCH]:
             total, j = ZERO, slice
             while j < n:
-                value = places.mean_seen(table, memory, U(rows + seen * stride), stride, j, b)
+                value = memory[U(seen + b * stride + j)]
+                if not back:
+                    value = places.mean_seen(table, memory, seen, stride, j, b)
                 total = fused(value, value, total)
                 j = U(j + slices)
             chip.scratch[U(entry * (slices + 1) + slice)] = total

@@ -27,7 +27,9 @@ from neurosim.engines.cuda.places import (
     matrix_value,
     origin,
     population,
+    pre_lane,
     seen_row,
+    set_back_then,
     step_entry,
     stop_chunk,
     stop_unit,
@@ -135,7 +137,7 @@ def _over_tiles(name: str, synapse: Any, lines: list[str], ahead: int) -> Callab
         stop = stop_chunk(table, p, where.block, where.blocks)
         ago = U(table[U(here + at.DELAY)] + step_entry(chip.steps, t, at.AGO))
         wide, stride = table[U(population(table, pre) + at.STRIDE)], table[U(own + at.STRIDE)]
-        seen = U(seen_row(table, chip.steps, t, ago) + table[at.PRE_LANE])
+        seen = U(seen_row(table, chip.steps, t, ago) + pre_lane(chip, here, t))
         sent, post = U(home(table, pre, where.block) + seen * wide), home(table, p, where.block)
         forming = U(desk(table, where.block) + table[at.DESK_FORMING] + p * table[at.PAIRS])
         lessons, begin = table[U(own + at.LESSONS)], table[U(own + at.FIRST_LESSON)]
@@ -212,7 +214,7 @@ def absorbs_few(synapse: Any, batch: int) -> Any:
         across = table[U(here + at.ROW_STRIDE)]
         wide, stride = table[U(population(table, pre) + at.STRIDE)], table[U(own + at.STRIDE)]
         ago = U(table[U(here + at.DELAY)] + step_entry(chip.steps, t, at.AGO))
-        seen = U(seen_row(table, chip.steps, t, ago) + table[at.PRE_LANE])
+        seen = U(seen_row(table, chip.steps, t, ago) + pre_lane(chip, here, t))
         sent, post = U(home(table, pre, where.block) + seen * wide), home(table, p, where.block)
         forming = U(desk(table, where.block) + table[at.DESK_FORMING] + p * table[at.PAIRS])
         lessons, begin = table[U(own + at.LESSONS)], table[U(own + at.FIRST_LESSON)]
@@ -293,14 +295,16 @@ def transmitted(chip, here, where, t, b, i, j, ago):
     rows, wide = home(table, pre, where.block), table[U(population(table, pre) + at.STRIDE)]
     now = seen_row(table, steps, t, ago)
     if not table[U(here + at.LOSES)]:
-        return memory[U(rows + (now + table[at.PRE_LANE] + b) * wide + j)]
+        return memory[U(rows + (now + pre_lane(chip, here, t) + b) * wide + j)]
     then, clock = seen_row(table, steps, t, U(ago + 1)), step_entry(steps, t, at.CLOCK_THEN)
     index, value, pass_ = U(weight_index(i, j, n)), ZERO, U(0)
+    back = set_back_then(chip, t, table[U(here + at.DELAY)])
+    back_then = set_back_then(chip, t, U(table[U(here + at.DELAY)] + 1))
     while pass_ <= table[at.BOTH]:
         lane = U(pass_ * batch + b)
         sent, late = (
-            memory[U(rows + (now + lane) * wide + j)],
-            memory[U(rows + (then + lane) * wide + j)],
+            memory[U(rows + (now + (b if back else lane)) * wide + j)],
+            memory[U(rows + (then + (b if back_then else lane)) * wide + j)],
         )
         value = value + arrived(chip, here, clock, pass_, b, index, sent, late)
         pass_ = U(pass_ + 1)

@@ -96,6 +96,23 @@ def lane_then(table, t, ago, lane):
 
 
 @part
+def set_back_then(chip, t, ago):
+    """Whether passes were set back after what arrived in the step that is learned from was sent.
+
+    It was sent `ago` steps before that one, and reached every pass from the baseline.
+    """
+    return step_entry(chip.steps, t, at.SINCE_THEN) < ago
+
+
+@part
+def pre_lane(chip, here, t):
+    """First of the lanes that stand for what a synapse transmitted in the step learned from."""
+    if set_back_then(chip, t, chip.table[U(here + at.DELAY)]):
+        return U(0)
+    return chip.table[at.PRE_LANE]
+
+
+@part
 def step_entry(steps, t, entry):
     """What is to happen in a step."""
     return steps[U(steps[at.TIMES] + t * at.PER_STEP + entry)]

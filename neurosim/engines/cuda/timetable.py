@@ -6,6 +6,7 @@ and from how many steps there were before. The host keeps these counts, a device
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +17,20 @@ from neurosim.engines.cuda import at
 from neurosim.engines.engine import Progress
 from neurosim.engines.plan import GLOBAL, Plan
 
+SINCE = 2**31  # as good as never, in 32 bits
+
 
 @dataclass
 class Lesson:
-    """A lesson on its way: what was to happen in its step, and when that was."""
+    """A lesson on its way: what was to happen in its step, and when that was.
+
+    `since` is how many steps before that perturbed passes had been set back.
+    """
 
     over: bool
     write: bool
     first: bool
+    since: int
     clock: int
     turn: int
 
@@ -87,7 +94,9 @@ class Timetable:
             over = t == last or (episode > 0 and (t + 1) % episode == 0)
             write = {"online": True, "window": over, "sequence": t == last}[str(options.schedule)]
             clock, turn = progress.clock + t, self.base + 1 + t
-            lesson: Lesson | None = Lesson(over, write, t == 0, clock, turn) if learns else None
+            lesson: Lesson | None = None
+            if learns:
+                lesson = Lesson(over, write, t == 0, plan.since_set_back(t), clock, turn)
             slot = self.slot
             if self.delay:
                 lesson, self.late[slot] = self.late[slot], lesson
@@ -105,6 +114,7 @@ class Timetable:
             row[at.VALID], row[at.OVER_THEN], row[at.WRITE_THEN] = True, lesson.over, lesson.write
             row[at.FIRST_THEN] = lesson.first and self.delay > 0
             row[at.CLOCK_THEN], row[at.AGO] = lesson.clock, turn - lesson.turn
+            row[at.SINCE_THEN] = min(lesson.since, SINCE)
             if lesson.write:
                 self.updates += 1
                 unbias[t - progress.start] = [
@@ -144,23 +154,25 @@ class Timetable:
 
     def state(self) -> dict[str, Any]:
         """Counts that the next step needs, by the names of `Engine.state`."""
-        about = np.zeros((self.delay, 6))
+        about, since = np.zeros((self.delay, 6)), np.zeros(self.delay)
         for i, slot in enumerate(self.latest_first()):
             lesson = self.late[slot]
             if lesson is not None:
                 flags = (1, lesson.over, lesson.write, lesson.first)
                 about[i] = *flags, lesson.clock, self.turn - lesson.turn
-        return {"late.about": about}
+                since[i] = lesson.since
+        found = {"late.about": about}
+        return found | {"late.since": since} if self.plan.sets_back_means else found
 
-    def set_state(self, about: NDArray[Any]) -> None:
+    def set_state(self, state: Mapping[str, Any]) -> None:
         """Overwrite what `state` gives."""
-        for row, slot in zip(about, self.latest_first(), strict=True):
+        since = state.get("late.since", np.zeros(self.delay))
+        rows = zip(state["late.about"], since, self.latest_first(), strict=True)
+        for row, steps, slot in rows:
             valid, over, write, first, clock, ago = (float(value) for value in row)
-            self.late[slot] = (
-                Lesson(bool(over), bool(write), bool(first), int(clock), self.turn - int(ago))
-                if valid
-                else None
-            )
+            flags = bool(over), bool(write), bool(first)
+            turn = self.turn - int(ago)
+            self.late[slot] = Lesson(*flags, int(steps), int(clock), turn) if valid else None
 
     def latest_first(self) -> list[int]:
         """Slots of the lessons on their way, the latest first."""
