@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from neurosim import bptt, presets
+from neurosim import bptt, presets, rates
 from neurosim.bptt import BPTT
 from neurosim.errors import (
     BusyError,
@@ -76,6 +76,7 @@ __all__ = [
     "bptt",
     "load_results",
     "presets",
+    "rates",
     "rnn",
     "side_by_side",
     "train",

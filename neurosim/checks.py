@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurosim import rates
 from neurosim.bptt import BPTT
 from neurosim.checkpoint import Header
 from neurosim.engines import Plan
@@ -30,7 +31,6 @@ from neurosim.values import (
     require_count,
     require_flag,
     require_memory,
-    require_number,
     require_one_of,
     shown,
 )
@@ -207,8 +207,9 @@ def check_decorrelation(decorrelation: Any, network: Network) -> None:
             f"Decorrelation(learning_rate=1e-5)"
         )
     check_scalar(type(decorrelation), "synapse", DECORRELATION)
-    rate = getattr(decorrelation, "learning_rate", None)
-    require_number(type(decorrelation).__name__, "learning_rate", rate, "(0, inf)")
+    rates.checked(
+        type(decorrelation).__name__, getattr(decorrelation, "learning_rate", None), each=False
+    )
     if all(p.decorrelation is None for p in network.populations):
         raise InputError(
             f"Simulator: decorrelation = {shown(decorrelation)} has nothing to act on; build the "

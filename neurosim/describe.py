@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim import neurons, rules
+from neurosim import neurons, rates, rules
 from neurosim.bptt import BPTT
 from neurosim.checkpoint import text
 from neurosim.errors import CheckpointError, InputError
@@ -32,8 +32,15 @@ def thing(value: Any) -> dict[str, Any] | None:
     """Describe a rule, neuron model or substrate by its class and the arguments that build it."""
     if value is None:
         return None
-    given = {name: frozen(getattr(value, name)) for name in _arguments(value)}
+    given = {name: _plain(frozen(getattr(value, name))) for name in _arguments(value)}
     return {"class": _name(type(value)), **given}
+
+
+def _plain(value: Any) -> Any:
+    """Write the schedules among learning rates as tables."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return value.table() if isinstance(value, rates.Schedule) else value
 
 
 def to_thing(described: dict[str, Any] | None, known: Iterable[type] = ()) -> Any:
@@ -48,7 +55,7 @@ def to_thing(described: dict[str, Any] | None, known: Iterable[type] = ()) -> An
         return None
     given = dict(described)
     cls = _class(given.pop("class"), list(known))
-    return cls(**{name: frozen(value) for name, value in given.items()})
+    return cls(**{name: frozen(rates.read(name, value)) for name, value in given.items()})
 
 
 def _arguments(value: Any) -> list[str]:

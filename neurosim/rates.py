@@ -29,6 +29,7 @@ from neurosim.values import (
 )
 
 UNITS = ("epochs", "steps")
+FIELD = "learning_rate"  # of a rule
 NAME = "name"  # of a table: which schedule it is
 
 
@@ -187,7 +188,9 @@ class Steps(Schedule):
         for i, (t, before) in enumerate(zip(begins, [0, *begins], strict=False)):
             require_count(owner, f"at[{i}]", t, 1 if i == 0 else before + 1, STEPS)
         fine, count = len(begins) == len(rates) - 1, len(rates) - 1
-        require(fine, owner, "at", self.at, f"of length {count}: where each rate but the first begins")
+        require(
+            fine, owner, "at", self.at, f"of length {count}: where each rate but the first begins"
+        )
         super().__post_init__()
 
     def _after(self, t: int) -> float:
@@ -249,11 +252,32 @@ def _one(owner: str, field: str, given: Any, allowed: str) -> Any:
         raise InputError(f"{owner}: {field}: {error}") from None
 
 
+def read(field: str, value: Any) -> Any:
+    """Make schedules of the tables that describe them in a rule's field, as a file has it."""
+    if field != FIELD or not isinstance(value, Mapping):
+        return value
+    if is_one_of(value.get(NAME), SCHEDULES):
+        return _one(FIELD, value[NAME], value, "")
+    return {name: read(field, item) for name, item in value.items()}
+
+
 def of(given: Any, name: str) -> Any:
     """Look up the rate of a projection in what `checked` gave; 0 where it has none."""
     return given.get(name, 0.0) if isinstance(given, Mapping) else given
 
 
-def rate(given: Any, epoch: int, step: int) -> float:
-    """Compute the rate of a time step: that of a schedule, or the number itself."""
-    return given.rate(epoch, step) if isinstance(given, Schedule) else float(given)
+def in_steps(given: Any, epoch: int, clock: int, steps: int) -> float | list[float]:
+    """Compute the rates of some time steps, or the one that all of them have.
+
+    Parameters
+    ----------
+    given : float or Schedule
+    epoch, clock : int
+        Epochs trained and time steps run before the first of them.
+    steps : int
+    """
+    if not isinstance(given, Schedule):
+        return float(given)
+    if given.unit == "epochs":
+        return given.rate(epoch, clock)
+    return [given.rate(epoch, clock + t) for t in range(steps)]

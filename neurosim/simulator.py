@@ -40,7 +40,7 @@ from neurosim.values import (
 )
 
 # Attributes of a simulator; one of a subclass has more.
-_HELD = ("_plan", "_engine", "_step", "_reason", "_turns", "_version")
+_HELD = ("_plan", "_engine", "_step", "_epoch", "_reason", "_turns", "_version")
 STRETCH = 3e8  # synaptic operations between two looks at the world outside the compiled loop
 logger = logging.getLogger("neurosim")
 
@@ -118,7 +118,7 @@ class Simulator:
         self._engine: Engine = make(self._plan, initial, int(threads))
         if self._plan.chip.programs:
             self._engine.program(initial)
-        self._step = 0
+        self._step = self._epoch = 0
         self._turns = Exclusive("Simulator")
 
     # ------------------------------------------------------------- description
@@ -172,6 +172,18 @@ class Simulator:
     def step(self) -> int:
         """Steps run so far. It counts the noise: no two steps share a draw."""
         return self._step
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained so far, by which learning rates may change; `train` counts them.
+
+        To be set by training that does without `train`.
+        """
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = require_count("Simulator", "epoch", epoch, 0, STEPS)
 
     @property
     def nbytes(self) -> int:
@@ -381,6 +393,7 @@ class Simulator:
         wanted = finite_array(targets, "targets", (steps, batch, network.outputs.size))
         fine = self._step + steps < 2**32
         require(fine, "Simulator", "step", self._step + steps, "below 2**32: noise would repeat")
+        rates, decorrelation_rates = engine.plan.rates(self._epoch, self._step, steps)
         progress = Progress(
             inputs=given,
             targets=wanted,
@@ -390,6 +403,8 @@ class Simulator:
             stop=0,
             loss=np.zeros((steps, batch), dtype=np.float32),
             reward=np.zeros((len(network.populations) - 1, steps, batch), dtype=np.float32),
+            rates=rates,
+            decorrelation_rates=decorrelation_rates,
             outputs=np.zeros(
                 (steps * bool(outputs), batch, network.outputs.size), dtype=np.float32
             ),
@@ -466,6 +481,7 @@ class Simulator:
             "engine": self.engine,
             "seed": self.seed,
             "step": step,
+            "epoch": self._epoch,
             "extra": dict(extra or {}),
         }
         checkpoint.write(path, arrays, description)
@@ -523,13 +539,13 @@ class Simulator:
             sim._reason = reason
             weights = matching(arrays, "weights/", sim._engine.weights())
             state = matching(arrays, "state/", sim._engine.state(), sim._plan.remembered)
-            sim._go_on_from(weights, state, step)
+            sim._go_on_from(weights, state, step, saved.get("epoch", 0))
         return sim
 
-    def _go_on_from(self, weights: Weights, state: dict[str, Any], step: int) -> None:
+    def _go_on_from(self, weights: Weights, state: dict[str, Any], step: int, epoch: int) -> None:
         self._engine.set_weights(weights)
         self._engine.set_state(state)
-        self._step = step
+        self._step, self.epoch = step, epoch
 
     def __getstate__(self) -> dict[str, Any]:
         """Give what `save` writes, as objects; memory and machine code belong to this process."""
@@ -542,13 +558,14 @@ class Simulator:
                     *(self.engine, plan.seed, self.threads),
                 ),
                 "step": self._step,
+                "epoch": self._epoch,
                 "reason": self._reason,
                 "own": {name: value for name, value in vars(self).items() if name not in _HELD},
             }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         Simulator.__init__(self, *state["arguments"])
-        self._go_on_from(state["weights"], state["state"], state["step"])
+        self._go_on_from(state["weights"], state["state"], state["step"], state["epoch"])
         self._reason = state["reason"]
         vars(self).update(state["own"])
 

@@ -284,7 +284,9 @@ def _epoch(
         row["train_mse"] = sim.evaluate(inputs, targets).mse
         costs = {"seconds": 0.0, "steps": 0} | dict.fromkeys(COUNTS, 0.0)
     else:
+        sim.epoch = epoch - 1
         row["train_mse"], costs = _learn(sim, inputs, targets, bar)
+        sim.epoch = epoch
     scores, _ = judged(sim, task, *task.test())
     row |= {f"test_{name}": value for name, value in scores.items()} | costs
     more = {}

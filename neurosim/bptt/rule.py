@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from neurosim import rates
 from neurosim.bptt.gradient import check_reach
 from neurosim.bptt.optimisers import check_optimiser
 from neurosim.errors import InputError
 from neurosim.frozen import freeze
-from neurosim.values import require, require_number, require_one_of, shown
+from neurosim.values import require_one_of
 
 SCHEDULES = ("online", "chunk", "sequence")
 
@@ -24,8 +24,9 @@ class BPTT:
 
     Parameters
     ----------
-    learning_rate : float or mapping of str to float
-        One rate, or one per projection; projections that are not named do not learn.
+    learning_rate : float, schedule or mapping of str to these
+        One rate, or one per projection; projections that are not named do not learn. For rates
+        that change, see `neurosim.rates`.
     truncate : int, optional
         Every step's loss reaches back over so many steps, its own included.
         ``BPTT(rate, truncate=1)`` is what the paper [1]_ calls BP.
@@ -59,7 +60,7 @@ class BPTT:
        Recurrent Neural Networks using Random Perturbations, Table 2.
     """
 
-    learning_rate: float | Mapping[str, float]
+    learning_rate: rates.Given
     truncate: int | None = None
     chunk: int | None = None
     optimiser: str = "adam"
@@ -72,7 +73,7 @@ class BPTT:
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
-        _check_rate(owner, self.learning_rate)
+        object.__setattr__(self, "learning_rate", rates.checked(owner, self.learning_rate))
         check_reach(owner, self.truncate, self.chunk)
         check_optimiser(owner, self.optimiser, self.beta1, self.beta2, self.epsilon)
         if self.schedule is None:
@@ -101,14 +102,3 @@ class BPTT:
                 "             chunk or the whole sequence; per weight what the optimiser keeps",
             ]
         )
-
-
-def _check_rate(owner: str, rate: Any) -> None:
-    many = isinstance(rate, Mapping)
-    require(not many or len(rate) > 0, owner, "learning_rate", rate, "a rate for one projection")
-    for name, value in rate.items() if many else (("", rate),):
-        where = f"learning_rate[{shown(name)}]" if many else "learning_rate"
-        allowed = "a finite number > 0" + (
-            " (leave a projection out to freeze it)" if many else ", or one per projection"
-        )
-        require_number(owner, where, value, "(0, inf)", allowed)

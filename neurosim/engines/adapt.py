@@ -48,14 +48,14 @@ def adapt(system, scratch, words, q, panel, panels, begin, end, ago):
     pre, post, batch = projections.pre[q], projections.post[q], passes.batch
     pairs, lanes, rows = memory.signal.shape[1], memory.seen.shape[2], memory.s.shape[1]
     rate, size = projections.rate[q], populations.size[pre] * WIDTH
-    if not rate > 0:
+    if not projections.learns[q]:
         return
     row, at = populations.start[post] + panel * WIDTH, projections.start[q] + panel * size
     delay = projections.delay[q]
     ago += delay + memory.due[OFFSET]
     sent = memory.seen[of_turn(memory.seen, memory, ago)]
     of = populations.start[pre] * lanes + (0 if set_back(memory, delay) else chip.mean_lane)
-    scale, weights = rate / np.float32(populations.lessons[post] * batch), memory.weights
+    count, weights = np.float32(populations.lessons[post] * batch), memory.weights
     perturbed, signals = projections.perturbed[q], signals_of(system, q)
     drawn = scratch[DRAWN] if perturbed else scratch[NOTHING]
     local = populations.credit[post] == LOCAL and passes.schedule == 0
@@ -64,7 +64,7 @@ def adapt(system, scratch, words, q, panel, panels, begin, end, ago):
     if not (plain and pairs == batch and batch in REPLICAS):
         for i in range(panels):
             gather(
-                system, scratch, drawn, words, q, panel + i, begin, end, sent, of, ago, scale / rate
+                system, scratch, drawn, words, q, panel + i, begin, end, sent, of, ago, ONE / count
             )
         return
     # Most often changes can go to the weights at once.
@@ -75,7 +75,7 @@ def adapt(system, scratch, words, q, panel, panels, begin, end, ago):
             kernels.absorb,
             (
                 weights, at + i * size, weights, at + i * size, size, 1 if perturbed else panels,
-                -scale, begin, end, batch, sent, of, lanes, drawn, PLANE, memory.signal,
+                -(rate / count), begin, end, batch, sent, of, lanes, drawn, PLANE, memory.signal,
                 signals + row + i * WIDTH, rows, memory.forming, post * pairs,
             ),
         )  # fmt: skip
@@ -265,7 +265,7 @@ def adapt_outlets(system, scratch, words, p, panel, panels, begin, end, ago):
     """Do the same for decorrelating synapses."""
     kernels, passes, chip = system.kernels, system.passes, system.chip
     populations, memory = system.populations, system.memory
-    start, batch, rate = populations.start[p], passes.batch, populations.decorrelation_rate
+    start, batch, rate = populations.start[p], passes.batch, populations.decorrelation_rate[0]
     lanes, rows, size = memory.seen.shape[2], memory.s.shape[1], populations.stride[p] * WIDTH
     sent, weights = memory.seen[of_turn(memory.seen, memory, ago)], memory.weights
     at, row = populations.decorrelation[p] + panel * size, start + panel * WIDTH

@@ -165,8 +165,9 @@ def arrivals(
     invoke(
         system.kernels.arrive,
         (
-            out, end - begin, values[now], place + sent, values[before], place + sent_before, scratch[BEFORE], wide,
-            lost, late, lost_before, late_before, PLANE, chip.event_loss, chip.event_jitter,
+            out, end - begin, values[now], place + sent, values[before], place + sent_before,
+            scratch[BEFORE], wide, lost, late, lost_before, late_before, PLANE, chip.event_loss,
+            chip.event_jitter,
         ),
     )  # fmt: skip
 

@@ -41,6 +41,9 @@ class Progress:
         Scalar broadcast to each population, mean over comparisons.
     outputs : ndarray of float32, (T, batch, n_out) or (0, batch, n_out)
         Baseline outputs, when they are wanted.
+    rates : ndarray of float64, (T, projections)
+        Learning rates of changes that are made in each step.
+    decorrelation_rates : ndarray of float64, (T,)
     events, operations, writes : ndarray of int64, (T,)
         Events sent, weights multiplied with an event's payload, weights changed.
     """
@@ -54,6 +57,8 @@ class Progress:
     loss: NDArray[np.float32]
     reward: NDArray[np.float32]
     outputs: NDArray[np.float32]
+    rates: NDArray[np.float64]
+    decorrelation_rates: NDArray[np.float64]
     events: NDArray[np.int64]
     operations: NDArray[np.int64]
     writes: NDArray[np.int64]

@@ -42,7 +42,7 @@ def integrate(
     source = memory.sent[turn(memory, projections.delay[q])]
     ago = 1 if lanes else 0  # steps that have begun since changes became due
     at_once = (
-        lanes == 2 and memory.due[PROJECTIONS] and passes.batch == 1 and projections.rate[q] > 0
+        lanes == 2 and memory.due[PROJECTIONS] and passes.batch == 1 and projections.learns[q]
         and populations.credit[post] == LOCAL and passes.schedule == 0
         and not projections.perturbed[q] and passes.optimiser == 0
         and not passes.traces and not passes.normalise > 0

@@ -248,7 +248,7 @@ def normalise(system, p):
     start, stop = populations.start[p], populations.start[p] + populations.size[p]
     first, lessons = populations.first_lesson[p], populations.lessons[p]
     for q in range(projections.post.size):
-        if projections.post[q] != p or not projections.rate[q] > 0:
+        if projections.post[q] != p or not projections.learns[q]:
             continue
         ago, of = projections.delay[q] + memory.due[OFFSET], projections.pre[q]
         sent = memory.seen[of_turn(memory.seen, memory, ago)]

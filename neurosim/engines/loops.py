@@ -46,7 +46,8 @@ ACTIVATE, TRANSMIT = 0, 1  # phases that threads share
 @njit(**OUTER, **FAST)
 def advance(
     everything, inputs, targets, learn, adapt, clock,
-    start, stop, settle, loss, rewards, outputs, events, operations, writes, me, giving_way,
+    start, stop, settle, rates, decorrelation_rates, loss, rewards, outputs, events, operations,
+    writes, me, giving_way,
 ):  # fmt: skip
     """Run steps, and with `settle` make the changes that the last one called for.
 
@@ -60,6 +61,7 @@ def advance(
     """
     system = refer(everything)
     passes, populations, memory = system.passes, system.populations, system.memory
+    projections = system.projections
     if me > 0:
         assist(system, adapt, clock, stop, me, giving_way)
         return -1
@@ -83,6 +85,9 @@ def advance(
         memory.due[D_CLOCK] = clock + t
         if not runs:
             break
+        for q in range(projections.rate.size):
+            projections.rate[q] = rates[t, q]
+        populations.decorrelation_rate[0] = decorrelation_rates[t] / passes.batch
         if adapt:
             remember(system)
         over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)

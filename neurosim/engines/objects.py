@@ -417,7 +417,7 @@ class ObjectsEngine(Engine):
                     retrograde=outlet.pre.retrograde[b],
                     different=float(outlet.pre is not outlet.post),
                 )
-            step = plan.decorrelation.learning_rate * change / plan.batch
+            step = float(progress.decorrelation_rates[t]) * change / plan.batch
             self._hardware.write(outlet, population.decorrelation, -step, progress.clock + t)
             progress.writes[t] += 1
 

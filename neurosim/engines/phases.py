@@ -209,7 +209,7 @@ def count(system, adapt, write, learn):
     for q in range(projections.post.size):
         weights = populations.size[projections.pre[q]] * populations.size[projections.post[q]]
         operations += weights * lanes
-        if write and projections.rate[q] > 0:
+        if write and projections.learns[q]:
             writes += weights
     for p in range(populations.size.size if learn and passes.feeds_back else 0):
         if populations.hears[p]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from neurosim import noise
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim import noise, rates
 from neurosim.engines.chip import Chip
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.errors import InputError
@@ -27,6 +30,8 @@ from neurosim.local import (
 from neurosim.network import Network, Population, Projection, Weights
 from neurosim.substrate import Substrate
 from neurosim.values import SIZES, STEPS, nearest, require_count, require_memory, shown
+
+Rates = NDArray[np.float64]
 
 LOCAL, RETURN_TO_GO, GLOBAL = 0, 1, 2
 CREDITS = {"local": LOCAL, "return_to_go": RETURN_TO_GO, "global": GLOBAL}
@@ -370,13 +375,38 @@ class Plan:
         waits = credit == GLOBAL and getattr(self.rule, "outputs_may_wait", True)
         return LOCAL if ends and not waits else credit
 
-    def rate(self, projection: Projection) -> float:
-        """Learning rate of a projection, 0 if it does not learn."""
-        return self._given_rate(projection) if self.learns else 0.0
+    def changes(self, projection: Projection) -> bool:
+        """Whether a projection's weights learn: not every step need have a rate above 0."""
+        return self.learns and self._has_rate(projection)
 
-    def _given_rate(self, projection: Projection) -> float:
-        rate = self.options.learning_rate
-        return float(rate.get(projection.name, 0.0) if isinstance(rate, Mapping) else rate)
+    def _has_rate(self, projection: Projection) -> bool:
+        return rates.of(self.options.learning_rate, projection.name) != 0
+
+    def rates(self, epoch: int, clock: int, steps: int) -> tuple[Rates, Rates]:
+        """Compute the learning rates of some steps.
+
+        Parameters
+        ----------
+        epoch, clock : int
+            Epochs trained and steps run before the first of them.
+        steps : int
+
+        Returns
+        -------
+        projections : ndarray of float64, (steps, projections)
+        decorrelation : ndarray of float64, (steps,)
+        """
+        rule: Any = self.options if self.local else self.rule
+        found = np.zeros((len(self.network.projections), steps))
+        for row, projection in zip(found, self.network.projections, strict=True):
+            if self.learns:
+                rate = rates.of(rule.learning_rate, projection.name)
+                row[:] = rates.in_steps(rate, epoch, clock, steps)
+        decorrelation = np.zeros(steps)
+        if self.decorrelation is not None:
+            rate = rates.checked("", self.decorrelation.learning_rate)
+            decorrelation[:] = rates.in_steps(rate, epoch, clock, steps)
+        return np.ascontiguousarray(found.T), decorrelation
 
     def asks(self, place: str, name: str) -> bool:
         """Whether a function of the rule asks for a quantity."""
@@ -427,7 +457,7 @@ class Plan:
         if not self.feeds_back:
             return {}
         # Whether this plan learns or only evaluates, weights are the same.
-        taught = {p.post for p in self.network.projections if self._given_rate(p) > 0}
+        taught = {p.post for p in self.network.projections if self._has_rate(p)}
         some = [p for p in self.network.populations[1:-1] if p.name in taught]
         return {"F" if len(some) == 1 else f"F_{p.name}": p for p in some}
 
@@ -458,13 +488,13 @@ class Plan:
         if self.learns_feedback:  # feedback weights are all that learns from noise
             return isinstance(target, Population) and target in self.feedback.values()
         if isinstance(target, Projection):
-            return self.perturbs_weights and self.rate(target) > 0
+            return self.perturbs_weights and self.changes(target)
         return not self.perturbs_weights and self.learns_onto(target)
 
     def learns_onto(self, population: Population) -> bool:
         """Whether any projection onto a population learns."""
         onto = [p for p in self.network.projections if p.post == population.name]
-        return any(self.rate(p) > 0 for p in onto)
+        return any(self.changes(p) for p in onto)
 
     def stream(self, use: int, name: str) -> int:
         """Noise stream of a use at a population or matrix.

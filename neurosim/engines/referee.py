@@ -5,14 +5,13 @@ It shares the simulator with the other engines, and no equation: those are in `n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim import bptt
+from neurosim import bptt, rates
 from neurosim.bptt.passes import Cell, Trace, backward
 from neurosim.engines.engine import Engine, Progress
 from neurosim.engines.parts import DECORRELATIONS, NEURONS, parts
@@ -114,10 +113,14 @@ class RefereeEngine(Engine):
         return now + self._x.nbytes + self._s.nbytes + self._most
 
     def _rates(self) -> dict[str, float]:
-        given = self.plan.rule.learning_rate
-        if not isinstance(given, Mapping):
-            given = {p.name: given for p in self.plan.network.projections}
-        return {part: given[name] for part, name in self._names.items() if name in given}
+        """Parts that learn; every change of weights has its step's rates."""
+        names, given = self._projections, self.plan.rule.learning_rate
+        some = {part: name for part, name in self._names.items() if name in names}
+        return {part: 0.0 for part, name in some.items() if rates.of(given, name) != 0}
+
+    @property
+    def _projections(self) -> list[str]:
+        return [projection.name for projection in self.plan.network.projections]
 
     # ------------------------------------------------------------------ state
 
@@ -186,7 +189,7 @@ class RefereeEngine(Engine):
         if self._past is not None:
             self._past.add(u, fired, before, s, error * (2 / plan.batch))
             if learns and (self._past.full or t == progress.steps - 1):
-                progress.writes[t] += self._learn(*self._past.taken())
+                progress.writes[t] += self._learn(*self._past.taken(), progress, t)
 
     def _look(self, u: Any, a: Any, y: Any) -> None:
         """Leave the step's states where probes find them."""
@@ -203,7 +206,7 @@ class RefereeEngine(Engine):
         if learns and self.plan.decorrelation is not None:
             progress.operations[t] += batch * self._weights["D"].size
 
-    def _learn(self, trace: Trace, error: Any) -> int:
+    def _learn(self, trace: Trace, error: Any, progress: Progress, t: int) -> int:
         """Change the weights by what was; return how many changed."""
         rule, decorrelation = self.plan.rule, self.plan.decorrelation
         if self._online:  # by the last step's loss alone, back through all of the past
@@ -215,7 +218,10 @@ class RefereeEngine(Engine):
         changed = sum(self._weights[part].size for part in self._optimiser.rates)
         if decorrelation is not None:
             change = DECORRELATIONS[type(decorrelation)](self._weights["D"], sent)
-            self._weights["D"] -= float(decorrelation.learning_rate) * change
+            self._weights["D"] -= float(progress.decorrelation_rates[t]) * change
             changed += change.size
+        for part in self._optimiser.rates:
+            place = self._projections.index(self._names[part])
+            self._optimiser.rates[part] = float(progress.rates[t, place])
         self._optimiser.step(self._weights, gradients)
         return changed

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim import noise
-from neurosim.engines.arrays import Floats, Ints, floats, ints, padded, panels
+from neurosim.engines.arrays import Floats, Ints, floats, ints, padded, panels, zeros
 from neurosim.engines.plan import Plan
 from neurosim.network import Population
 from neurosim.optimisers import OPTIMISERS
@@ -69,7 +69,7 @@ class Populations(NamedTuple):
     shared: Ints  # whether there is so much to do that threads share it
     block: Ints  # panels of a block of work
     blocks: Ints
-    decorrelation_rate: np.float32
+    decorrelation_rate: Floats  # (1,) of the change that is due
 
 
 class Projections(NamedTuple):
@@ -79,7 +79,8 @@ class Projections(NamedTuple):
     post: Ints
     delay: Ints
     start: Ints
-    rate: Floats
+    learns: Ints
+    rate: Floats  # of the change that is due
     perturbed: Ints
     noise_stream: Ints
 
@@ -149,7 +150,6 @@ def layout(plan: Plan) -> tuple[Populations, Projections, dict[str, int], int]:
     counts = [panels(p.size) for p in acting]
     lessons = [plan.lessons(p) for p in acting]
     shares = [max(PANELS, -(-n // BLOCKS)) for n in counts]
-    rate = plan.decorrelation.learning_rate if plan.decorrelation is not None else 0.0
     populations = Populations(
         start=ints(starts),
         size=ints([p.size for p in acting]),
@@ -168,14 +168,15 @@ def layout(plan: Plan) -> tuple[Populations, Projections, dict[str, int], int]:
         shared=ints([_products(plan, p) >= WORTH_SHARING for p in acting]),
         block=ints(shares),
         blocks=ints([-(-n // share) for n, share in zip(counts, shares, strict=True)]),
-        decorrelation_rate=np.float32(rate / plan.batch),
+        decorrelation_rate=zeros(1),
     )
     projections = Projections(
         pre=ints([index[p.pre] for p in network.projections]),
         post=ints([index[p.post] for p in network.projections]),
         delay=ints([p.delay for p in network.projections]),
         start=ints([at[p.name] for p in network.projections]),
-        rate=floats([plan.rate(p) for p in network.projections]),
+        learns=ints([plan.changes(p) for p in network.projections]),
+        rate=zeros(len(network.projections)),
         perturbed=ints([plan.perturbs(p) for p in network.projections]),
         noise_stream=ints(
             [plan.stream(noise.WEIGHT_PERTURBATION, p.name) for p in network.projections]

@@ -156,6 +156,8 @@ class Teacher:
         if lesson.first and plan.delays:
             self._clear()
         self._updates += lesson.due
+        names = [projection.name for projection in plan.network.projections]
+        rates = dict(zip(names, progress.rates[t].tolist(), strict=True))
         for index, population in enumerate(plan.network.populations[1:]):
             if not plan.learns_onto(population):
                 continue
@@ -166,8 +168,8 @@ class Teacher:
                 sum(broadcast[k, b] for k in lessons) / len(lessons) for b in range(plan.batch)
             ]
             for projection in plan.network.projections:
-                if projection.post == population.name and plan.rate(projection) > 0:
-                    self._learn(projection, lesson)
+                if projection.post == population.name and plan.changes(projection):
+                    self._learn(projection, lesson, rates[projection.name])
                     if lesson.due:
                         progress.writes[t] += len(self._synapses[projection.name])
 
@@ -322,7 +324,7 @@ class Teacher:
 
     # ---------------------------------------------------------------- synapses
 
-    def _learn(self, projection: Any, lesson: Lesson) -> None:
+    def _learn(self, projection: Any, lesson: Lesson, rate: float) -> None:
         """Let all synapses of a projection change by what they know."""
         plan, synapses = self.plan, self._synapses[projection.name]
         lessons = plan.lessons(plan.network.population(projection.post))
@@ -338,7 +340,7 @@ class Teacher:
             synapse.owed += change
             if lesson.due:
                 step = synapse.owed / (len(lessons) * plan.batch)
-                self._write(projection, synapse, step, lesson.clock)
+                self._write(projection, synapse, rate, step, lesson.clock)
                 synapse.owed = 0.0
 
     def _pre(self, projection: Any, synapse: Synapse, b: int, lesson: Lesson) -> float:
@@ -419,7 +421,9 @@ class Teacher:
             return lesson.broadcast[projection.post][k, b] * eligible
         return 0.0
 
-    def _write(self, projection: Any, synapse: Synapse, step: float, clock: int) -> None:
+    def _write(
+        self, projection: Any, synapse: Synapse, rate: float, step: float, clock: int
+    ) -> None:
         """Change a weight by a step, as its optimiser and its device make of that."""
         options = self.plan.options
         if self._remembers:
@@ -437,7 +441,6 @@ class Teacher:
                 unbias2=1.0 / (1.0 - beta2**self._updates),
                 epsilon=options.epsilon,
             )
-        rate = self.plan.rate(projection)
         self._hardware.write(synapse, projection.name, -rate * step, clock)
 
 

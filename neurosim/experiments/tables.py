@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from neurosim import rates
 from neurosim.describe import SIMPLE, alike, python
 from neurosim.errors import InputError
 from neurosim.values import EPOCHS, SEEDS, SIZES, is_number, nearest, shown
@@ -205,7 +206,7 @@ def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[st
     if lines:
         raise InputError("\n".join(lines))
     given = {
-        key: None if value == NONE and _optional(known[key]) else value
+        key: None if value == NONE and _optional(known[key]) else rates.read(key, value)
         for key, value in table.items()
     }
     try:
@@ -259,7 +260,7 @@ def plain(value: Any) -> Any:
         return NONE
     if isinstance(value, Enum):
         return plain(value.value)
-    value = python(value)
+    value = value.table() if isinstance(value, rates.Schedule) else python(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -357,6 +357,7 @@ def _rates(config: Config) -> dict[str, float]:
         name: float(value)
         for name, value in config.flat().items()
         if name.startswith(("rule.learning_rate", "decorrelation.learning_rate"))
+        and not name.endswith((".over", ".warm_up"))
         and is_number(value)
         and value > 0
     }

@@ -29,7 +29,7 @@ from neurosim.local.decorrelation import DecorrelationRule
 from neurosim.local.feedback import check_feedback, check_feedback_numbers
 from neurosim.local.neuron import NeuronModel
 from neurosim.local.perturbation import LEAST_NOISE, Perturbation, Sizes, options
-from neurosim.local.projection import ProjectionRule, check_rate
+from neurosim.local.projection import ProjectionRule
 from neurosim.local.vocabulary import (
     ACTIVITY,
     DECORRELATION,
@@ -74,7 +74,6 @@ __all__ = [
     "asked",
     "check_feedback",
     "check_feedback_numbers",
-    "check_rate",
     "check_scalar",
     "options",
     "scalar",

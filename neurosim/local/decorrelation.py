@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from neurosim import rates
 from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import DECORRELATION
-from neurosim.values import require_number
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class DecorrelationRule(LearningRule):
 
     Parameters
     ----------
-    learning_rate : float
-        Finite and > 0.
+    learning_rate : float or schedule
+        Finite and > 0; for a rate that changes, see `neurosim.rates`.
 
     Raises
     ------
@@ -27,11 +27,12 @@ class DecorrelationRule(LearningRule):
         If it is not.
     """
 
-    learning_rate: float
+    learning_rate: float | rates.Schedule | Mapping[str, Any]
 
     passes: ClassVar[int] = 1
     knows: ClassVar[Mapping[str, Mapping[str, str]]] = {"synapse": DECORRELATION}
 
     def __post_init__(self) -> None:
-        require_number(type(self).__name__, "learning_rate", self.learning_rate, "(0, inf)")
+        rate = rates.checked(type(self).__name__, self.learning_rate, each=False)
+        object.__setattr__(self, "learning_rate", rate)
         freeze(self)

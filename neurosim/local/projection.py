@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
+from neurosim import rates
 from neurosim.frozen import freeze
 from neurosim.local.budget import LearningRule
 from neurosim.local.vocabulary import FEEDBACK, NEURON, REWARD, TRACE, TRACED
-from neurosim.values import require, require_number, require_one_of, shown
+from neurosim.values import require_number, require_one_of
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 
@@ -20,8 +21,9 @@ class ProjectionRule(LearningRule):
 
     Parameters
     ----------
-    learning_rate : float or mapping of str to float
-        One rate, or one per projection; projections that are not named do not learn.
+    learning_rate : float, schedule or mapping of str to these
+        One rate, or one per projection; projections that are not named do not learn. For rates
+        that change, see `neurosim.rates`.
     optimiser : {"sgd", "momentum", "adam"}
         What a synapse makes of the changes that the rule calls for, with memories of its
         own: nothing; a sum that fades by `beta1` (heavy ball); their running mean over the
@@ -39,7 +41,7 @@ class ProjectionRule(LearningRule):
         For a value outside what is allowed.
     """
 
-    learning_rate: float | Mapping[str, float]
+    learning_rate: rates.Given
     _: KW_ONLY
     optimiser: str = "sgd"
     beta1: float = 0.9
@@ -68,23 +70,10 @@ class ProjectionRule(LearningRule):
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
-        check_rate(owner, self.learning_rate)
+        object.__setattr__(self, "learning_rate", rates.checked(owner, self.learning_rate))
         require_one_of(owner, "optimiser", self.optimiser, OPTIMISERS)
         for name in ("beta1", "beta2"):
             require_number(owner, name, getattr(self, name), "[0, 1)")
         require_number(owner, "epsilon", self.epsilon, "(0, inf)")
         require_number(owner, "normalise", self.normalise, "(0, inf)", optional=True)
         freeze(self)
-
-
-def check_rate(owner: str, rate: float | Mapping[str, float]) -> None:
-    """Refuse learning rates that are not positive and finite."""
-    if isinstance(rate, Mapping):
-        require(len(rate) > 0, owner, "learning_rate", rate, "a rate for at least one projection")
-        for projection, value in rate.items():
-            where = f"learning_rate[{shown(projection)}]"
-            allowed = "a finite number > 0 (leave a projection out to freeze it)"
-            require_number(owner, where, value, "(0, inf)", allowed)
-    else:
-        allowed = "a finite number > 0, or one per projection"
-        require_number(owner, "learning_rate", rate, "(0, inf)", allowed)

@@ -179,7 +179,6 @@ into ``Board.memory`` and ``Board.data`` are in numbers of four bytes.
     FRESH2,
     EPSILON,
     FEEDBACK_RATE,
-    DECORRELATION_RATE,
     GAINS_AND_OFFSETS,
     ACT_NOISE,
     TELEGRAPH,
@@ -203,14 +202,13 @@ into ``Board.memory`` and ``Board.data`` are in numbers of four bytes.
     REWARD_SPACING,
     REWARD_LOSS,
     N_VALUES,  # then a sign for every pass
-) = range(35)
+) = range(34)
 
 # ---------------------------------------- values: a population (after N_VALUES + passes)
 FACTOR, NEURONS, PER_POPULATION_VALUES = range(3)
 
 # -------------------------------------------------------------- values: a matrix
 (
-    RATE,
     SCALE,
     SMALLEST,
     FULL_SCALE,
@@ -220,7 +218,10 @@ FACTOR, NEURONS, PER_POPULATION_VALUES = range(3)
     DIFFUSION,
     W_READ_NOISE,
     PER_MATRIX_VALUES,
-) = range(10)
+) = range(9)
+
+# ----------------------------------------------------- data: a step (at DATA_CHANGES)
+UNBIAS, DECORRELATION_RATE, RATES = 0, 2, 3  # then a rate for every projection
 
 # ----------------------------------------------------------------- steps: the run
 (
@@ -238,7 +239,7 @@ FACTOR, NEURONS, PER_POPULATION_VALUES = range(3)
     DATA_LOSS,
     DATA_REWARD,
     DATA_OUTPUTS,
-    DATA_UNBIAS,
+    DATA_CHANGES,  # numbers of the step that go into changes of weights
     WANTS_OUTPUTS,
     LENGTH,
     POPULATION_VALUES,  # where values of populations and matrices begin

@@ -484,14 +484,14 @@ class PhasedEngine(Engine):
 
     def _brief(self, progress: Progress) -> Brief:
         """What a launch is told, and where in its data it puts what it is asked for."""
-        steps, unbias = self._times.steps(progress)
+        steps, changes = self._times.steps(progress)
         start, stop, layout = progress.start, progress.stop, self._layout
         count, batch = stop - start, self.plan.batch
         n_rewards, wants = len(progress.reward), len(progress.outputs) > 0
         per_step = {
             "inputs": progress.inputs[start:stop].ravel(),
             "targets": progress.targets[start:stop].ravel(),
-            "unbias": unbias.ravel(),
+            "changes": changes.ravel(),
             "loss": np.zeros(count * batch, dtype=np.float32),
             "outputs": np.zeros(count * batch * progress.targets.shape[2] * wants, np.float32),
             "reward": np.zeros(n_rewards * count * batch, dtype=np.float32),
@@ -522,7 +522,7 @@ class PhasedEngine(Engine):
             at.DATA_LOSS: from_zero("loss", batch),
             at.DATA_REWARD: from_zero("reward", batch),
             at.DATA_OUTPUTS: from_zero("outputs", batch * progress.targets.shape[2]),
-            at.DATA_UNBIAS: from_zero("unbias", 2),
+            at.DATA_CHANGES: from_zero("changes", changes.shape[1]),
             at.WANTS_OUTPUTS: wants,
             at.LENGTH: count,
             at.POPULATION_VALUES: layout.population_values,

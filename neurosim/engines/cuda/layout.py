@@ -417,7 +417,6 @@ class Layout:
             self.plan.substrate,
             self.plan.options,
         )
-        rate = plan.decorrelation.learning_rate if plan.decorrelation is not None else 0.0
         beta1, beta2 = float(options.beta1), float(options.beta2)
         numbers = {
             at.NOISE_STD: options.noise_std,
@@ -431,7 +430,6 @@ class Layout:
             at.FRESH2: 1.0 - beta2,
             at.EPSILON: options.epsilon,
             at.FEEDBACK_RATE: plan.rule.feedback_rate if plan.learns_feedback else 0.0,
-            at.DECORRELATION_RATE: rate / plan.batch,
             at.GAINS_AND_OFFSETS: chip.mismatches,
             at.ACT_NOISE: given.act_noise,
             at.TELEGRAPH: given.act_telegraph,
@@ -471,12 +469,11 @@ class Layout:
             self.plan.chip.devices[name],
             self.plan.network.projections,
         )
-        rate, scale = 0.0, 1.0
+        scale = 1.0
         if m < len(projections):
             lessons = len(plan.lessons(plan.network.population(projections[m].post)))
-            rate, scale = plan.rate(projections[m]), 1.0 / max(1, lessons * plan.batch)
+            scale = 1.0 / max(1, lessons * plan.batch)
         numbers = {
-            at.RATE: rate,
             at.SCALE: scale,
             at.SMALLEST: device.smallest,
             at.FULL_SCALE: device.full_scale,

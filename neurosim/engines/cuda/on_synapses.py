@@ -19,10 +19,12 @@ from neurosim.engines.cuda.language import CHUNK, HALF, ONE, ZERO, U, part
 from neurosim.engines.cuda.on_neurons import draw, normal, uniform
 from neurosim.engines.cuda.on_sums import arrived, four_draws, weight_index
 from neurosim.engines.cuda.places import (
+    changes_of,
     desk,
     first_chunk,
     first_unit,
     home,
+    learning_rate,
     matrix,
     matrix_value,
     origin,
@@ -141,7 +143,7 @@ def _over_tiles(name: str, synapse: Any, lines: list[str], ahead: int) -> Callab
         sent, post = U(home(table, pre, where.block) + seen * wide), home(table, p, where.block)
         forming = U(desk(table, where.block) + table[at.DESK_FORMING] + p * table[at.PAIRS])
         lessons, begin = table[U(own + at.LESSONS)], table[U(own + at.FIRST_LESSON)]
-        factor = matrix_value(chip, m, at.RATE) * matrix_value(chip, m, at.SCALE)
+        factor = learning_rate(chip, m, t) * matrix_value(chip, m, at.SCALE)
         groups = U((n + {across} - 1) // {across})
         item, every = where.thread, U((stop - first) * groups)
         while item < every:
@@ -218,7 +220,7 @@ def absorbs_few(synapse: Any, batch: int) -> Any:
         sent, post = U(home(table, pre, where.block) + seen * wide), home(table, p, where.block)
         forming = U(desk(table, where.block) + table[at.DESK_FORMING] + p * table[at.PAIRS])
         lessons, begin = table[U(own + at.LESSONS)], table[U(own + at.FIRST_LESSON)]
-        factor = matrix_value(chip, m, at.RATE) * matrix_value(chip, m, at.SCALE)
+        factor = learning_rate(chip, m, t) * matrix_value(chip, m, at.SCALE)
         std = chip.values[at.NOISE_GAIN] * chip.values[at.NOISE_STD]
         clock = step_entry(chip.steps, t, at.CLOCK_THEN)
         i0, i1 = rows_of(table, m, where)
@@ -398,7 +400,7 @@ def scale(chip, where, m, t):
     """What is wanted becomes a step, by the learning rate."""
     table, memory, here = chip.table, chip.memory, matrix(chip.table, m)
     (i0, i1), (j0, j1) = rows_of(table, m, where), columns_of(table, m, where)
-    factor = matrix_value(chip, m, at.RATE) * matrix_value(chip, m, at.SCALE)
+    factor = learning_rate(chip, m, t) * matrix_value(chip, m, at.SCALE)
     item, across = where.thread, U(j1 - j0)
     while item < U((i1 - i0) * across):
         place = place_of(table, here, U(i0 + item // across), U(j0 + item % across))
@@ -412,9 +414,9 @@ def optimises(first: Any, second: Any, step: Any) -> Any:
 
     def optimise(chip, where, m, t):
         table, values, memory = chip.table, chip.values, chip.memory
-        here, rate = matrix(table, m), matrix_value(chip, m, at.RATE)
+        here, rate = matrix(table, m), learning_rate(chip, m, t)
         (i0, i1), (j0, j1) = rows_of(table, m, where), columns_of(table, m, where)
-        unbias = U(chip.steps[at.DATA_UNBIAS] + 2 * t)
+        unbias = U(changes_of(chip, t) + at.UNBIAS)
         item, across = where.thread, U(j1 - j0)
         while item < U((i1 - i0) * across):
             place = place_of(table, here, U(i0 + item // across), U(j0 + item % across))
@@ -534,7 +536,8 @@ def absorbs_outlets(synapse: Any, through: bool) -> Any:
         first, stop = first_unit(table, p, where), stop_unit(table, p, where)
         seen = U(rows + seen_row(table, chip.steps, t, U(0)) * stride)
         heard = U(rows + table[at.ROW_HEARD] * stride)
-        start, rate = origin(table, m, where), chip.values[at.DECORRELATION_RATE]
+        start = origin(table, m, where)
+        rate = chip.data[U(changes_of(chip, t) + at.DECORRELATION_RATE)]
         groups = U((n + 3) // 4)
         item = where.thread
         while item < U((stop - first) * groups):

@@ -119,6 +119,18 @@ def step_entry(steps, t, entry):
 
 
 @part
+def changes_of(chip, t):
+    """Where a step's numbers that go into changes of weights begin."""
+    return U(chip.steps[at.DATA_CHANGES] + t * (at.RATES + chip.table[at.N_PROJECTIONS]))
+
+
+@part
+def learning_rate(chip, m, t):
+    """Rate of a projection's changes in a step."""
+    return chip.data[U(changes_of(chip, t) + at.RATES + m)]
+
+
+@part
 def matrix_value(chip, m, entry):
     """A number that belongs to a matrix."""
     return chip.values[U(chip.steps[at.MATRIX_VALUES] + m * at.PER_MATRIX_VALUES + entry)]

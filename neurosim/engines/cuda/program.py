@@ -367,7 +367,7 @@ class _Writer:
             self.join()
         self.wait()
         for m, projection in enumerate(self.network.projections):
-            if plan.rate(projection) > 0:
+            if plan.changes(projection):
                 self.adapt(m)
 
     def owe(self, wide: bool) -> None:

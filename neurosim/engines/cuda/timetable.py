@@ -67,7 +67,7 @@ class Timetable:
         self._writes = [
             int(np.prod(plan.network.shape(p.name)))
             for p in plan.network.projections
-            if plan.rate(p) > 0
+            if plan.changes(p)
         ]
 
     @property
@@ -81,13 +81,16 @@ class Timetable:
         Returns
         -------
         steps : ndarray of uint32, (steps, at.PER_STEP)
-        unbias : ndarray of float32, (steps, 2)
-            How much too small an optimiser's memories are.
+        changes : ndarray of float32, (steps, at.RATES + projections)
+            How much too small an optimiser's memories are, and learning rates.
         """
         plan, options = self.plan, self.plan.options
         count = progress.stop - progress.start
         steps = np.zeros((count, at.PER_STEP), dtype=np.uint32)
-        unbias = np.ones((count, 2), dtype=np.float32)
+        stretch = slice(progress.start, progress.stop)
+        changes = np.ones((count, at.RATES + len(plan.network.projections)), dtype=np.float32)
+        changes[:, at.DECORRELATION_RATE] = progress.decorrelation_rates[stretch] / plan.batch
+        changes[:, at.RATES :] = progress.rates[stretch]
         learns = progress.learn and plan.learns and plan.local
         last, episode = progress.steps - 1, plan.episode
         for t in range(progress.start, progress.stop):
@@ -117,11 +120,11 @@ class Timetable:
             row[at.SINCE_THEN] = min(lesson.since, SINCE)
             if lesson.write:
                 self.updates += 1
-                unbias[t - progress.start] = [
+                changes[t - progress.start, at.UNBIAS : at.UNBIAS + 2] = [
                     1.0 / (1.0 - float(beta) ** self.updates)
                     for beta in (options.beta1, options.beta2)
                 ]
-        return steps, unbias
+        return steps, changes
 
     def note(self, progress: Progress, steps: NDArray[np.uint32]) -> None:
         """Note events, synaptic operations and writes of these steps: see `Progress`.
