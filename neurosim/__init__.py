@@ -33,6 +33,7 @@ from neurosim.substrate import Substrate
 if TYPE_CHECKING:
     from neurosim.alignment import Alignment, align
     from neurosim.experiments.baselines import compute as baselines
+    from neurosim.experiments.readout import refit_readout
     from neurosim.experiments.sweep import load_results
     from neurosim.training import History, train
 
@@ -77,6 +78,7 @@ __all__ = [
     "load_results",
     "presets",
     "rates",
+    "refit_readout",
     "rnn",
     "side_by_side",
     "train",
@@ -97,6 +99,10 @@ def __getattr__(name: str) -> Any:
         from neurosim.experiments.baselines import compute
 
         return compute
+    if name == "refit_readout":
+        from neurosim.experiments.readout import refit_readout
+
+        return refit_readout
     if name == "load_results":
         from neurosim.experiments.sweep import load_results
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neurosim.network import Population, Projection
-from neurosim.record import Probe
+from neurosim.experiments.readout import States, ridge_readout, scores
 from neurosim.simulator import Simulator
 from neurosim.task import checked, task_name
 from neurosim.values import EPOCHS, require, require_count, require_name
 
-STRENGTHS = 10.0 ** np.arange(-9, 2)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
 
 RIDGE = "ridge readout of the untrained network"
 DELTA = "readout-only delta rule"
 BEFORE, AFTER = "network, before training", "network, after training"
-ROWS = (RIDGE, DELTA, BEFORE, AFTER)  # of the table of a run: a task's own have other names
+REFITTED = "network, after training, its readout refitted"
+# Rows of the table of a run: those of a task have other names.
+ROWS = (RIDGE, DELTA, BEFORE, AFTER, REFITTED)
 
 # What they are, for readers of a table; those of a task of your own may not be among them.
 MEANING = {
@@ -34,6 +33,7 @@ MEANING = {
     "ridge": "linear regression on the inputs of the same step",
     "ridge on lags": "linear regression on the inputs of the last 24 steps",
     RIDGE: "linear regression on what its neurons send",
+    REFITTED: "linear regression on what its neurons send: how good the hidden layer is; not local",
     DELTA: "the same network, only its readout learns, by its exact gradient, online",
 }
 
@@ -134,115 +134,6 @@ def _cell(owner: str, name: str, column: str, cell: Any) -> Any:
     return cell if column == "note" else float(cell)
 
 
-class States:
-    """What the untrained network's hidden population sends, on a task's data."""
-
-    def __init__(self, task: Any, sim: Simulator, epochs: int) -> None:
-        self.projection = readout(sim)
-        self._task, self._sim = task, sim
-        self._probe = Probe(self.projection.pre, "s")
-        first, again = task.train(0), task.train(1)
-        self.fresh = not all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-        self.epochs = epochs
-        self.train = self._of(*first)
-        self.test = self._of(*task.test())
-
-    def _of(self, inputs: Any, targets: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        record = self._sim.evaluate(inputs, targets, probes=[self._probe])
-        return record.probes[self._probe.name], np.asarray(targets, dtype=np.float32)
-
-    def of_epoch(self, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """States ``(T, series, n)`` and targets of an epoch, counted from 0."""
-        # States of data that never change are computed once.
-        fixed = not self.fresh or epoch == 0
-        return self.train if fixed else self._of(*self._task.train(epoch))
-
-    def different(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """States of all epochs that have data of their own."""
-        for epoch in range(self.epochs if self.fresh else 1):
-            yield self.of_epoch(epoch)
-
-
-def readout(sim: Simulator) -> Projection:
-    """The projection onto the output population."""
-    output: Population = sim.network.outputs
-    return next(p for p in sim.network.projections if p.post == output.name)
-
-
-def _scores(task: Any, answers: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    return {
-        f"{part}_{name}": value
-        for part, (outputs, targets) in answers.items()
-        for name, value in task.score(outputs, targets).items()
-    }
-
-
-# ---------------------------------------------------------------------------- ridge
-
-
-class _Moments:
-    """Sums over samples that a linear regression needs, in float64."""
-
-    def __init__(self) -> None:
-        self.x2: Any = 0.0
-        self.xy: Any = 0.0
-        self.y2: Any = 0.0
-
-    def add(self, states: NDArray[Any], targets: NDArray[Any]) -> None:
-        """Add samples, some at a time: float64 takes twice the memory."""
-        for x, y in zip(states, targets, strict=True):
-            x = _with_one(x.astype(np.float64))
-            y = y.astype(np.float64)
-            self.x2 = self.x2 + x.T @ x
-            self.xy = self.xy + x.T @ y
-            self.y2 = self.y2 + y.T @ y
-
-    def solve(self, strength: float) -> NDArray[np.float64]:
-        """Weights, the intercept last; `strength` is relative to the mean power of the states."""
-        # States that are all 0 explain nothing; any power but 0 will do.
-        power = np.trace(self.x2[:-1, :-1]) / (len(self.x2) - 1) or 1.0
-        penalty = np.full(len(self.x2), strength * power)
-        penalty[-1] = 0.0
-        return np.linalg.solve(self.x2 + np.diag(penalty), self.xy)
-
-    def error(self, w: NDArray[np.float64]) -> float:
-        """Sum of squared errors of weights on these samples."""
-        return float(np.trace(self.y2 - 2 * w.T @ self.xy + w.T @ self.x2 @ w))
-
-
-def _with_one(x: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([x, np.ones((*x.shape[:-1], 1))], axis=-1)
-
-
-def ridge_readout(task: Any, states: States) -> dict[str, Any]:
-    """Fit the best linear readout of the untrained network's states.
-
-    The strength is picked on a fifth of the training data: the last series, or, of a
-    few series, the last steps. Of less than five of either one is held out, and of a single
-    step of a single series none.
-    """
-    fit, held = _Moments(), _Moments()
-    for s, y in states.different():
-        steps, series = y.shape[:2]
-        by_series = series >= 5 or steps == 1
-        n = series if by_series else steps
-        cut = n - max(1, n // 5) if n > 1 else 1
-        for moments, part in ((fit, np.s_[:cut]), (held, np.s_[cut:] if n > 1 else np.s_[:])):
-            moments.add(*((v[:, part] if by_series else v[part]) for v in (s, y)))
-    errors = [held.error(fit.solve(strength)) for strength in STRENGTHS]
-    best = float(STRENGTHS[int(np.argmin(errors))])
-    for name in ("x2", "xy", "y2"):
-        setattr(fit, name, getattr(fit, name) + getattr(held, name))
-    weights = fit.solve(best)
-
-    def answer(s: NDArray[Any]) -> NDArray[np.float64]:
-        return np.stack([_with_one(x.astype(np.float64)) @ weights for x in s])
-
-    parts_of_task = {"train": states.train, "test": states.test}
-    scores = _scores(task, {part: (answer(s), y) for part, (s, y) in parts_of_task.items()})
-    return scores | {"note": f"strength {best:.0e}, picked on a held-out fifth of train"}
-
-
 # ----------------------------------------------------------------------- delta rule
 
 
@@ -269,9 +160,9 @@ def delta_rule(task: Any, states: States, sim: Simulator, epochs: int) -> dict[s
     best = int(np.argmin(np.where(np.isfinite(error), error, np.inf)))
     chosen = w.reshape(len(w), len(rates), -1)[:, best]
     answers = {"train": states.train, "test": states.test}
-    scores = _scores(task, {part: (s @ chosen, y) for part, (s, y) in answers.items()})
+    found = scores(task, {part: (s @ chosen, y) for part, (s, y) in answers.items()})
     words = f"rate {rates[best]:.2g} ({RATES[best]:g} / mean power), picked on train"
-    return scores | {"note": f"{words}; {epochs} epochs"}
+    return found | {"note": f"{words}; {epochs} epochs"}
 
 
 def _learn(

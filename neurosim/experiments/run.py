@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 from neurosim.engines import find
 from neurosim.errors import DivergenceError
 from neurosim.experiments import baselines, figures, measures, summary
-from neurosim.experiments.baselines import AFTER, BEFORE
+from neurosim.experiments.baselines import AFTER, BEFORE, REFITTED
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest, steady_digest, write_text
+from neurosim.experiments.readout import refit_readout
 from neurosim.files import place
 from neurosim.simulator import Simulator
 from neurosim.training import History, judged, train
@@ -32,7 +33,8 @@ class Result:
     ----------
     table : pandas.DataFrame
         ``train_mse``, ``test_mse``, other scores likewise and ``note``; the rows are
-        the network before and after training, and the baselines.
+        the network before and after training, with its readout refitted (see
+        `neurosim.refit_readout`), and the baselines.
     history : History
     seconds_per_step : float
         Of learning.
@@ -58,7 +60,7 @@ class Result:
         return self._compared(lambda error, own: error <= own)
 
     def _compared(self, keep: Any) -> list[str]:
-        errors = self.table["test_mse"].drop(BEFORE)
+        errors = self.table["test_mse"].drop([BEFORE, REFITTED], errors="ignore")
         own = errors.pop(AFTER)
         return [str(name) for name, error in errors.items() if keep(error, own)]
 
@@ -201,13 +203,15 @@ class Experiment:
         table = pd.DataFrame.from_dict(rows, orient="index")
         if own is not None:
             epochs = min(config.training.epochs, config.baselines.readout_epochs)
+            refitted = {REFITTED: refit_readout(sim, task, epochs=epochs)}
+            table = pd.concat([table, pd.DataFrame.from_dict(refitted, orient="index")])
             table = pd.concat([table, baselines.beside(own, task, untrained, epochs)])
         table = table.rename_axis("who")
         result = Result(table, history, pace(history), sim.nbytes, folder.path)
         write_text(folder.summary, summary.markdown(config, result))
         write_text(folder.result, json.dumps(_numbers(config, result), indent=2) + "\n")
         if self.draw:  # last: a figure that cannot be drawn is not worth what was learned
-            rivals = table.drop([BEFORE, AFTER])["test_mse"]
+            rivals = table.drop([BEFORE, AFTER, REFITTED], errors="ignore")["test_mse"]
             with figures.defaults():
                 curve = figures.learning_curve(history, rivals)
                 shown = figures.predictions(task, answers[BEFORE], answers[AFTER])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neurosim.engines import find
 from neurosim.errors import CheckpointError, DeviceError, InputError
-from neurosim.experiments.baselines import AFTER, BEFORE
+from neurosim.experiments.baselines import AFTER, BEFORE, REFITTED
 from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder, data_digest
 from neurosim.experiments.run import pace
@@ -95,7 +95,7 @@ class Kept:
     @property
     def baselines(self) -> pd.Series:
         """Their test errors, by name."""
-        table = self.table.drop([BEFORE, AFTER], errors="ignore")
+        table = self.table.drop([BEFORE, AFTER, REFITTED], errors="ignore")
         found: pd.Series = table["test_mse"] if len(table) else pd.Series(dtype=float)
         return found
 

@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_scalar
 
 from neurosim.errors import CheckpointError, InputError
-from neurosim.experiments.baselines import AFTER, BEFORE
+from neurosim.experiments.baselines import AFTER, BEFORE, REFITTED
 from neurosim.experiments.config import TABLES
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.parquet import read_columns, write_table
@@ -27,7 +27,7 @@ TABLE = "results.parquet"
 LOCK = ".results.lock"
 WAIT = 600.0  # for another process to finish the table [s]
 
-SCORES = ("test_", "train_", "untrained_", "baseline.")  # how their columns begin
+SCORES = ("test_", "train_", "untrained_", "refitted_", "baseline.")  # how their columns begin
 COSTS = ("seconds", "seconds_per_step")
 HEADS = ("run", "status", "reason", "epochs_done")
 
@@ -51,8 +51,9 @@ def load_results(folder: str | os.PathLike[str], costs: bool = False) -> pd.Data
         ``failed`` or ``unfinished``) and ``reason``, which is also where a file of the run that
         is damaged is named; ``epochs_done``; every field of its config,
         such as ``rule.learning_rate``; its scores after training (``test_mse``, ``train_mse``,
-        ...), before (``untrained_test_mse``, ...) and the baselines' (``baseline.<name>``, test
-        MSE), where they were computed. Sorted by the fields that differ.
+        ...), before (``untrained_test_mse``, ...), with the readout refitted
+        (``refitted_test_mse``, ...: see `neurosim.refit_readout`) and the baselines'
+        (``baseline.<name>``, test MSE), where they were computed. Sorted by the fields that differ.
 
     Raises
     ------
@@ -182,7 +183,7 @@ def row_of(folder: Folder) -> dict[str, Any]:
     row["epochs_done"] = config.training.epochs if result else epochs_kept(folder)
     row |= config.flat()
     for who, scores in result.get("table", {}).items():
-        before = {AFTER: "", BEFORE: "untrained_"}.get(who)
+        before = {AFTER: "", BEFORE: "untrained_", REFITTED: "refitted_"}.get(who)
         if before is None:
             row[f"baseline.{who}"] = scores.get("test_mse")
         else:
