@@ -86,7 +86,7 @@ def real(owner: object, field: str, value: object, at_least: float, at_most: flo
     field : str
         What the value is called.
     value : object
-        A Python or NumPy number, whole or not; booleans are refused.
+        A Python or NumPy number, whole or not; booleans are refused, and what float32 cannot hold.
     at_least, at_most : float
         The limits, themselves allowed.
 
@@ -97,8 +97,9 @@ def real(owner: object, field: str, value: object, at_least: float, at_most: flo
     """
     # NumPy says that a timedelta64 is a number; not a number is in no range.
     number = isinstance(value, Real) and not isinstance(value, bool | np.timedelta64)
-    if not number or not at_least <= cast(float, value) <= at_most:
-        allowed = f"a number, at least {at_least:g} and at most {at_most:g}"
+    fine = number and at_least <= cast(float, value) <= at_most
+    if not fine or 0 < abs(cast(float, value)) < float(np.finfo(np.float32).tiny):
+        allowed = f"a number that float32 can hold, at least {at_least:g} and at most {at_most:g}"
         raise refuse(owner, field, value, allowed)
     return float(cast(float, value))
 

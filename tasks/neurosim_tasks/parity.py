@@ -70,7 +70,7 @@ class Parity(Decisions):
     @property
     def target_names(self) -> tuple[str, ...]:
         """The product of the last signs."""
-        return (f"product of the last {self.bits}",)
+        return ("parity",)
 
     def guesses(self, inputs: Array) -> dict[str, Array]:
         """Answer by the step and the present input: right at step 0, and 0 where more is asked."""

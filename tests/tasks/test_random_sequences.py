@@ -157,9 +157,24 @@ def test_a_task_without_a_decision_has_no_accuracy():
     ],
 )
 def test_a_field_that_is_a_number_refuses_all_else(cls, field, allowed, limits):
-    values = [-1, 1.1e6, np.nan, np.inf, True, None, "1", [1.0], 1j, np.timedelta64(1), 10**400]
+    values = [
+        -1,
+        1.1e6,
+        np.nan,
+        np.inf,
+        True,
+        None,
+        "1",
+        [1.0],
+        1j,
+        np.timedelta64(1),
+        10**400,
+        1e-50,
+    ]
     for value in values:
-        message = f"{cls.__name__}: {field} = {value!r} must be a number, {allowed}"
+        message = (
+            f"{cls.__name__}: {field} = {value!r} must be a number that float32 can hold, {allowed}"
+        )
         with pytest.raises(TaskError, match=re.escape(message)):
             cls(**{field: value})
     for limit in limits:
