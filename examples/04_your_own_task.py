@@ -318,5 +318,5 @@ _ = Path("xor.toml").write_text(config)
 #
 # ```toml
 # [project.entry-points."neurosim.tasks"]
-# delayed_xor = "my_task:DelayedXor"
+# my_xor = "my_task:DelayedXor"
 # ```

@@ -29,7 +29,9 @@ ROWS = (RIDGE, DELTA, BEFORE, AFTER, REFITTED)
 MEANING = {
     "mean": "always the mean of the training targets",
     "persistence": "everything stays as it is now",
-    "ignores its input": "knows the step but not the symbols: the best that needs no memory",
+    "ignores its input": "knows the step but not the inputs",
+    "the present input": "knows the step and the present input: the best that needs no memory",
+    "the last cue": "the side of the last cue",
     "ridge": "linear regression on the inputs of the same step",
     "ridge on lags": "linear regression on the inputs of the last 24 steps",
     RIDGE: "linear regression on what its neurons send",

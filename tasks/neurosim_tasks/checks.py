@@ -6,9 +6,9 @@ import errno
 import functools
 import os
 from contextlib import suppress
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,34 @@ def whole(
     if number < at_least or (less_than is not None and number >= less_than[1]):
         raise refuse(owner, field, number, allowed)
     return number
+
+
+def real(owner: object, field: str, value: object, at_least: float, at_most: float) -> float:
+    """Return `value` as a float, or refuse it.
+
+    Parameters
+    ----------
+    owner : object
+        Whose value it is: its class is named in the message.
+    field : str
+        What the value is called.
+    value : object
+        A Python or NumPy number, whole or not; booleans are refused, and what float32 cannot hold.
+    at_least, at_most : float
+        The limits, themselves allowed.
+
+    Raises
+    ------
+    TaskError
+        If `value` is not a number or lies outside the limits.
+    """
+    # NumPy says that a timedelta64 is a number; not a number is in no range.
+    number = isinstance(value, Real) and not isinstance(value, bool | np.timedelta64)
+    fine = number and at_least <= cast(float, value) <= at_most
+    if not fine or 0 < abs(cast(float, value)) < float(np.finfo(np.float32).tiny):
+        allowed = f"a number that float32 can hold, at least {at_least:g} and at most {at_most:g}"
+        raise refuse(owner, field, value, allowed)
+    return float(cast(float, value))
 
 
 def place(path: str | os.PathLike[str], field: str) -> Path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from neurosim_tasks.checks import TaskError, fits, numbers, one_of, settle, shown, whole
-from neurosim_tasks.task import Array, Pair, Task, freeze
+from neurosim_tasks.checks import one_of, whole
+from neurosim_tasks.random_sequences import RandomSequences, Uniform
+from neurosim_tasks.task import Array, Pair, freeze
 
 SYMBOLS = 8
 CHANNELS = SYMBOLS + 2
@@ -19,7 +19,7 @@ BLANK = 0
 
 
 @dataclass(frozen=True)
-class Copying(Task):
+class Copying(RandomSequences):
     """Hear `length` symbols, wait `delay` steps, repeat the symbols in order, after [1]_ and [2]_.
 
     A sequence takes ``T = 2 length + delay`` steps. Inputs are ten channels, one of them on: 0
@@ -76,20 +76,13 @@ class Copying(Task):
     fixed_sequence: bool = False
     test_sequences: int = 20
 
-    lag_padding: ClassVar[Literal["edge", "zero"]] = "zero"
     chance: ClassVar[float] = 1 / SYMBOLS
     """Recall accuracy of someone who guesses."""
 
     def __post_init__(self) -> None:
         """Check every field."""
-        settle(self, {"length": 1, "delay": 0, "batch": 1, "seed": 0})
-        settle(self, {"sequences": 1, "test_sequences": 1})
+        self._settle({"length": 1, "delay": 0})
         one_of(self, "fixed_sequence", self.fixed_sequence, (False, True))
-        count = max(self.sequences, self.test_sequences) * self.batch
-        # Inputs and targets, and the symbols that they are made of.
-        nbytes = self.steps * count * 2 * (4 * CHANNELS + 8)
-        what = f"{shown(count)} sequences (sequences * batch) of {shown(self.steps)} steps"
-        fits(self, what, nbytes)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -124,25 +117,14 @@ class Copying(Task):
             Every epoch has sequences of its own (one for all, if `fixed_sequence`), the same
             whenever it is asked for.
         """
-        epoch = whole(self, "epoch", epoch, at_least=0)
-        count = self.sequences * self.batch
-        if self.fixed_sequence:
-            return self._show(np.repeat(self._draw(1, 0, 0), count, axis=1))
-        return self._show(self._draw(count, 0, epoch))
-
-    def test(self) -> Pair:
-        """Return inputs and targets, each ``(T, test_sequences * batch, 10)``."""
-        return self._test
+        if not self.fixed_sequence:
+            return super().train(epoch)
+        whole(self, "epoch", epoch, at_least=0)
+        return self._show(np.repeat(self._draw(1, 0, 0), self.sequences * self.batch, axis=0))
 
     def guesses(self, inputs: Array) -> dict[str, Array]:
         """Answer by the phase alone, every symbol alike: its error is `loss_floor`."""
-        given = numbers(self, "inputs", inputs, f"({self.steps}, series, {CHANNELS})")
-        if given.ndim != 3 or given.shape[::2] != (self.steps, CHANNELS):
-            raise TaskError(
-                f"Copying: inputs of shape {given.shape} must have shape "
-                f"({self.steps}, series, {CHANNELS})"
-            )
-        answer = np.zeros(given.shape, dtype=np.float32)
+        answer = np.zeros_like(self._given(inputs))
         answer[: -self.length, :, BLANK] = 1
         answer[-self.length :, :, 1 : SYMBOLS + 1] = 1 / SYMBOLS
         return {"ignores its input": answer}
@@ -168,8 +150,7 @@ class Copying(Task):
         """
         mse = super().score(outputs, targets)
         answer, truth = np.asarray(outputs), np.asarray(targets)
-        if len(truth) != self.steps:
-            raise TaskError(f"Copying: targets of {len(truth)} steps must have {self.steps}")
+        self._refuse_part(truth)
         said, meant = (
             array[-self.length :, :, 1 : SYMBOLS + 1].argmax(axis=2) for array in (answer, truth)
         )
@@ -179,19 +160,12 @@ class Copying(Task):
     def _symbol_names(self) -> tuple[str, ...]:
         return tuple(f"symbol {k}" for k in range(1, SYMBOLS + 1))
 
-    @cached_property
-    def _test(self) -> Pair:
-        return self._show(self._draw(self.test_sequences * self.batch, 1, 0))
+    @property
+    def _draws(self) -> int:
+        return self.length
 
-    def _draw(self, count: int, part: int, epoch: int) -> NDArray[np.intp]:
-        """Return symbols 1 to 8, ``(length, count)``; `part` is 0 for train and 1 for test."""
-        seed = np.random.SeedSequence(self.seed, spawn_key=(part, epoch))
-        # Sequence by sequence: asking for more of them leaves the first ones as they are.
-        uniform = np.random.Generator(np.random.PCG64(seed)).random((count, self.length)).T
-        return 1 + (SYMBOLS * uniform).astype(np.intp)
-
-    def _show(self, symbols: NDArray[np.intp]) -> Pair:
-        """Return the inputs and targets of these symbols."""
+    def _show(self, uniform: Uniform) -> Pair:
+        symbols = 1 + (SYMBOLS * uniform.T).astype(np.intp)
         heard = np.full((self.steps, symbols.shape[1]), DELAY)
         heard[: self.length], heard[-self.length :] = symbols, RECALL
         asked = np.full_like(heard, BLANK)

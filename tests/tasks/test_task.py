@@ -8,13 +8,36 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neurosim_tasks import Copying, MackeyGlass, Task, TaskError, Weather
+from neurosim_tasks import (
+    Copying,
+    DelayedXor,
+    Evidence,
+    FlipFlop,
+    MackeyGlass,
+    Parity,
+    Sine,
+    Task,
+    TaskError,
+    Weather,
+)
 
+FEW = {"batch": 4, "sequences": 5, "test_sequences": 3}
 SMALL = {
     "mackey_glass": MackeyGlass(steps=200, batch=3),
-    "copying": Copying(batch=4, sequences=5, test_sequences=3),
-    "fixed copying": Copying(batch=4, sequences=5, test_sequences=3, fixed_sequence=True),
+    "copying": Copying(**FEW),
+    "fixed copying": Copying(**FEW, fixed_sequence=True),
+    "parity": Parity(**FEW),
+    "flip-flop": FlipFlop(bits=2, **FEW),
+    "sine": Sine(**FEW),
+    "delayed xor": DelayedXor(**FEW),
+    "evidence": Evidence(**FEW),
     "weather": Weather(horizon=24, batch=5, station="JFK"),
+}
+GUESSED = {
+    **dict.fromkeys((MackeyGlass, Weather), ("persistence",)),
+    **dict.fromkeys((Copying, Sine, DelayedXor), ("ignores its input",)),
+    **dict.fromkeys((Parity, FlipFlop), ("the present input",)),
+    Evidence: ("ignores its input", "the last cue"),
 }
 
 pytestmark = pytest.mark.usefixtures("no_data_folder")
@@ -99,8 +122,7 @@ def test_score_refuses_shapes_that_differ(task):
 def test_baselines_are_measured_on_the_same_split(task):
     table = task.baselines()
     assert list(table.columns) == ["train_mse", "test_mse"]
-    guess = ["ignores its input"] if isinstance(task, Copying) else ["persistence"]
-    assert list(table.index) == ["mean", *guess, "ridge", "ridge on lags"]
+    assert list(table.index) == ["mean", *GUESSED[type(task)], "ridge", "ridge on lags"]
     (_, train), (_, test) = task.train(), task.test()
     mean = train.mean((0, 1), np.float64)
     assert table.train_mse["mean"] == pytest.approx(np.mean((train - mean) ** 2))

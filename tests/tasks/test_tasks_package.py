@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,15 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_public_names():
-    assert neurosim_tasks.__all__ == ["Copying", "MackeyGlass", "Task", "TaskError", "Weather"]
+    tasks = ["Copying", "DelayedXor", "Evidence", "FlipFlop", "MackeyGlass", "Parity", "Sine"]
+    tasks.append("Weather")
+    assert neurosim_tasks.__all__ == sorted([*tasks, "Task", "TaskError"])
     assert all(hasattr(neurosim_tasks, name) for name in neurosim_tasks.__all__)
+    # Each has a name in configs: its own, in lower case.
+    project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {re.sub(r"(?<=.)([A-Z])", r"_\1", name).lower(): name for name in tasks}
+    points = {name: f"neurosim_tasks:{cls}" for name, cls in named.items()}
+    assert project["entry-points"]["neurosim.tasks"] == points
 
 
 def test_importing_it_loads_neither_the_simulator_nor_anything_slow():
