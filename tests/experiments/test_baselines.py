@@ -7,8 +7,8 @@ import pytest
 
 import neurosim as ns
 from neurosim.experiments import baselines, readout
-from neurosim.experiments.baselines import DELTA, RIDGE, States, delta_rule, ridge_readout
-from neurosim_tasks import Copying, MackeyGlass
+from neurosim.experiments.baselines import DELTA, MEANING, RIDGE, States, delta_rule, ridge_readout
+from neurosim_tasks import Copying, DelayedXor, Evidence, FlipFlop, MackeyGlass, Parity, Sine
 
 
 @pytest.fixture
@@ -36,6 +36,19 @@ def test_all_are_there(parts):
     table = baselines.compute(*parts(), epochs=2)
     assert list(table.index) == ["mean", "persistence", "ridge", "ridge on lags", RIDGE, DELTA]
     assert table[["train_mse", "test_mse"]].notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "task", [DelayedXor(), Evidence(), FlipFlop(bits=2), Parity(), Sine()], ids=lambda t: type(t)
+)
+def test_the_readout_of_ten_untrained_neurons_is_not_enough(task):
+    net = ns.rnn(task.n_inputs, 10, task.n_targets, recurrent="orthogonal", gain=0.9, bias=0.3)
+    table = baselines.compute(task, ns.Simulator(net, batch=10), epochs=2)
+    assert np.isfinite(table.filter(like="_mse")).all(axis=None)
+    # Not enough is a fifth of what the mean leaves, by either of them.
+    assert (table.test_mse[[RIDGE, DELTA]] > 0.2 * table.test_mse["mean"]).all()
+    assert ("test_accuracy" in table) == hasattr(task, "chance")
+    assert set(table.index) <= set(MEANING)
 
 
 def test_states_are_what_a_hand_written_pass_sends(parts):
