@@ -28,6 +28,8 @@ from neurosim.values import (
     shown,
 )
 
+__all__ = ["Constant", "Cosine", "Schedule", "Steps"]
+
 UNITS = ("epochs", "steps")
 FIELD = "learning_rate"  # of a rule
 NAME = "name"  # of a table: which schedule it is
@@ -85,7 +87,12 @@ class Schedule(ABC):
         >>> [round(rates.Cosine(0.1, over=4).rate(epoch, 0), 3) for epoch in range(5)]
         [0.1, 0.085, 0.05, 0.015, 0.0]
         """
-        t = epoch if self.unit == "epochs" else step
+        owner = type(self).__name__
+        for name, count in (("epoch", epoch), ("step", step)):
+            require_count(owner, name, count, 0, STEPS)
+        return self._at(epoch if self.unit == "epochs" else step)
+
+    def _at(self, t: int) -> float:
         return self._after(t) * (min(1.0, (t + 1) / self.warm_up) if self.warm_up else 1.0)
 
     def table(self) -> dict[str, Any]:
@@ -199,10 +206,6 @@ class Steps(Schedule):
 
 SCHEDULES: dict[str, type[Schedule]] = {kind.__name__: kind for kind in (Constant, Cosine, Steps)}
 
-Given = float | Schedule | Mapping[str, Any]
-"""What a rule takes for `learning_rate`: a number, a schedule (or its table), or one of these per
-projection."""
-
 
 def checked(owner: str, given: Any, each: bool = True) -> Any:
     """Check a learning rate, and make schedules of the tables that describe one.
@@ -279,5 +282,5 @@ def in_steps(given: Any, epoch: int, clock: int, steps: int) -> float | list[flo
     if not isinstance(given, Schedule):
         return float(given)
     if given.unit == "epochs":
-        return given.rate(epoch, clock)
-    return [given.rate(epoch, clock + t) for t in range(steps)]
+        return given._at(epoch)
+    return [given._at(t) for t in range(clock, clock + steps)]

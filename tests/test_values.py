@@ -28,7 +28,7 @@ from neurosim.training import History
 mpl.use("Agg")
 
 ERRORS = (ns.NeurosimError, neurosim_tasks.TaskError)
-MODULES = (ns, ns.bptt, ns.presets, neurosim_tasks)
+MODULES = (ns, ns.bptt, ns.presets, ns.rates, neurosim_tasks)
 # What engines call, with numbers of one neuron or synapse, or what only they can make.
 OF_ENGINES = {*ProjectionRule.knows, "activity", "slope", "factor", "check", "sampled"}
 RESULTS = {"Record", "Alignment"}  # made by a run, not by users; their methods are looked at
@@ -183,6 +183,11 @@ GIVEN = {
     "align": {**DATA, "draws": 2, "progress": False},
     "baselines": {"epochs": 1},
     "load_results": {"folder": "sweep"},
+    "Constant": {"start": 0.1},
+    "Cosine": {"start": 0.1, "over": 5},
+    "Steps": {"rates": [0.1], "at": []},
+    **{f"{name}.rate": {"epoch": 1, "step": 1} for name in ("Constant", "Cosine", "Steps")},
+    "Simulator.epoch": {"epoch": 1},
     "Preset": {"network": {}, "rule": ns.ANP(1e-3)},
     "Preset.simulator": {"hidden": 2, "batch": 1, "engine": "objects"},
     "gradients": {"weights": MATRICES, **DATA},
@@ -201,6 +206,7 @@ LATER = {  # what takes a while to make
     "side_by_side": lambda: {"simulators": [simulator()]},
     "train": lambda: {"sim": simulator(), "task": task()},
     "align": lambda: {"sim": simulator()},
+    "refit_readout": lambda: {"sim": simulator(), "task": task()},
     "baselines": lambda: {"task": task(), "untrained": simulator()},
     "Preset.simulator": lambda: {"task": task()},
 }
@@ -273,7 +279,10 @@ CASES = [
 def test_the_whole_face_is_looked_at():
     looked_at = {name.partition(".")[0] for name, _ in CASES}
     everything = {name for m in MODULES for name in m.__all__ if callable(getattr(m, name))}
-    errors_and_bases = {name for name in everything if name.endswith("Error")} | {"Task"}
+    errors_and_bases = {name for name in everything if name.endswith("Error")} | {
+        "Task",
+        "Schedule",
+    }
     assert everything - errors_and_bases - RESULTS <= looked_at
 
 
@@ -646,7 +655,7 @@ SAID = {
         lambda: ns.align(simulator(), **DATA, truncations=itertools.count(1))
     ),
     # Numbers that float32 cannot hold.
-    "learning_rate = 1e-50 must be a finite number > 0, or one per projection; float32 makes 0": (
+    "learning_rate = 1e-50 must be a finite number > 0, or a schedule, or one per projection; flo": (
         lambda: ns.ANP(1e-50)
     ),
     "learning_rate['A'] = 1e-50 must be a finite number > 0": lambda: ns.BPTT({"A": 1e-50}),

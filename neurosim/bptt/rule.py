@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from neurosim import rates
 from neurosim.bptt.gradient import check_reach
@@ -60,7 +61,7 @@ class BPTT:
        Recurrent Neural Networks using Random Perturbations, Table 2.
     """
 
-    learning_rate: rates.Given
+    learning_rate: float | rates.Schedule | Mapping[str, Any]
     truncate: int | None = None
     chunk: int | None = None
     optimiser: str = "adam"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from neurosim import rates
 from neurosim.frozen import freeze
@@ -41,7 +41,7 @@ class ProjectionRule(LearningRule):
         For a value outside what is allowed.
     """
 
-    learning_rate: rates.Given
+    learning_rate: float | rates.Schedule | Mapping[str, Any]
     _: KW_ONLY
     optimiser: str = "sgd"
     beta1: float = 0.9
