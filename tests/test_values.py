@@ -655,7 +655,7 @@ SAID = {
         lambda: ns.align(simulator(), **DATA, truncations=itertools.count(1))
     ),
     # Numbers that float32 cannot hold.
-    "learning_rate = 1e-50 must be a finite number > 0, or a schedule, or one per projection; flo": (
+    "learning_rate = 1e-50 must be a finite number > 0, or a schedule, or one per projection": (
         lambda: ns.ANP(1e-50)
     ),
     "learning_rate['A'] = 1e-50 must be a finite number > 0": lambda: ns.BPTT({"A": 1e-50}),
