@@ -227,15 +227,14 @@ def checked(owner: str, given: Any, each: bool = True) -> Any:
     InputError
         For what is no rate, or one that is never above 0.
     """
+    allowed = f"a finite number > 0, or a schedule{', or one per projection' if each else ''}"
     if not isinstance(given, Mapping) or isinstance(given.get(NAME), str):
-        also = ", or one per projection" if each else ""
-        return _one(owner, "learning_rate", given, f"a finite number > 0, or a schedule{also}")
-    require(each, owner, "learning_rate", given, "one rate")
-    require(len(given) > 0, owner, "learning_rate", given, "a rate for at least one projection")
+        return _one(owner, FIELD, given, allowed)
+    require(each, owner, FIELD, given, allowed)
+    require(len(given) > 0, owner, FIELD, given, "a rate for at least one projection")
     allowed = "a finite number > 0, or a schedule (leave a projection out to freeze it)"
     return {
-        name: _one(owner, f"learning_rate[{shown(name)}]", rate, allowed)
-        for name, rate in given.items()
+        name: _one(owner, f"{FIELD}[{shown(name)}]", rate, allowed) for name, rate in given.items()
     }
 
 
@@ -243,7 +242,8 @@ def _one(owner: str, field: str, given: Any, allowed: str) -> Any:
     if isinstance(given, Schedule):
         return given
     if not isinstance(given, Mapping):
-        return require_number(owner, field, given, "(0, inf)", allowed)
+        require_number(owner, field, given, "(0, inf)", allowed)
+        return given
     table = dict(given)
     name = table.pop(NAME, None)
     if not is_one_of(name, SCHEDULES):
@@ -269,8 +269,8 @@ def of(given: Any, name: str) -> Any:
     return given.get(name, 0.0) if isinstance(given, Mapping) else given
 
 
-def in_steps(given: Any, epoch: int, clock: int, steps: int) -> float | list[float]:
-    """Compute the rates of some time steps, or the one that all of them have.
+def in_steps(given: Any, epoch: int, clock: int, steps: int) -> list[float]:
+    """Compute the rates of some time steps; of steps that have the same rate, one.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ def in_steps(given: Any, epoch: int, clock: int, steps: int) -> float | list[flo
     steps : int
     """
     if not isinstance(given, Schedule):
-        return float(given)
+        return [float(given)]
     if given.unit == "epochs":
-        return given._at(epoch)
+        return [given._at(epoch)]
     return [given._at(t) for t in range(clock, clock + steps)]

@@ -31,7 +31,10 @@ LATER = ["return_to_go", "global"]
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"learning_rate": 0}, r"learning_rate = 0 must be a finite number > 0, or one per"),
+        (
+            {"learning_rate": 0},
+            r"learning_rate = 0 must be a finite number > 0, or a schedule, or one per",
+        ),
         ({"learning_rate": -1e-3}, r"learning_rate = -0\.001 must"),
         ({"learning_rate": math.nan}, r"learning_rate = nan must"),
         ({"learning_rate": math.inf}, r"learning_rate = inf must"),

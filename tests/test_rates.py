@@ -325,7 +325,10 @@ WRONG = [
         lambda: ns.ANP(rates.Cosine),
         r"ANP: learning_rate = .* must be a finite number > 0, or a sch",
     ),
-    (lambda: ns.Decorrelation({"D": 0.1}), r"Decorrelation: learning_rate = .* must be one rate"),
+    (
+        lambda: ns.Decorrelation({"D": 0.1}),
+        r"Decorrelation: learning_rate = .* must be a finite number",
+    ),
     (lambda: ns.BPTT({"A": 0.0}), r"BPTT: learning_rate\['A'\] = 0\.0 must be"),
 ]
 

@@ -41,9 +41,9 @@ class Progress:
         Scalar broadcast to each population, mean over comparisons.
     outputs : ndarray of float32, (T, batch, n_out) or (0, batch, n_out)
         Baseline outputs, when they are wanted.
-    rates : ndarray of float64, (T, projections)
-        Learning rates of changes that are made in each step.
-    decorrelation_rates : ndarray of float64, (T,)
+    rates : ndarray of float64, (T, projections) or (1, projections)
+        Learning rates of changes that are made in each step, or in all of them.
+    decorrelation_rates : ndarray of float64, (T,) or (1,)
     events, operations, writes : ndarray of int64, (T,)
         Events sent, weights multiplied with an event's payload, weights changed.
     """
@@ -67,6 +67,11 @@ class Progress:
     def steps(self) -> int:
         """Length of the sequence."""
         return len(self.inputs)
+
+    def rates_in(self, t: int) -> tuple[NDArray[np.float64], float]:
+        """Look up the learning rates of a step: of projections, and of decorrelation."""
+        own = self.decorrelation_rates
+        return self.rates[t % len(self.rates)], float(own[t % len(own)])
 
 
 class Engine(ABC):

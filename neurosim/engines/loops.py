@@ -86,8 +86,9 @@ def advance(
         if not runs:
             break
         for q in range(projections.rate.size):
-            projections.rate[q] = rates[t, q]
-        populations.decorrelation_rate[0] = decorrelation_rates[t] / passes.batch
+            projections.rate[q] = rates[t % len(rates), q]
+        own = decorrelation_rates[t % len(decorrelation_rates)]
+        populations.decorrelation_rate[0] = own / passes.batch
         if adapt:
             remember(system)
         over = t == last or (passes.episode > 0 and (t + 1) % passes.episode == 0)

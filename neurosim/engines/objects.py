@@ -417,7 +417,7 @@ class ObjectsEngine(Engine):
                     retrograde=outlet.pre.retrograde[b],
                     different=float(outlet.pre is not outlet.post),
                 )
-            step = float(progress.decorrelation_rates[t]) * change / plan.batch
+            step = progress.rates_in(t)[1] * change / plan.batch
             self._hardware.write(outlet, population.decorrelation, -step, progress.clock + t)
             progress.writes[t] += 1
 

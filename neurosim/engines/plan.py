@@ -393,20 +393,23 @@ class Plan:
 
         Returns
         -------
-        projections : ndarray of float64, (steps, projections)
-        decorrelation : ndarray of float64, (steps,)
+        projections : ndarray of float64, (steps, projections) or (1, projections)
+            With one row, of all steps; otherwise a row each.
+        decorrelation : ndarray of float64, (steps,) or (1,)
         """
         rule: Any = self.options if self.local else self.rule
-        found = np.zeros((len(self.network.projections), steps))
-        for row, projection in zip(found, self.network.projections, strict=True):
-            if self.learns:
-                rate = rates.of(rule.learning_rate, projection.name)
-                row[:] = rates.in_steps(rate, epoch, clock, steps)
-        decorrelation = np.zeros(steps)
-        if self.decorrelation is not None:
-            rate = rates.checked("", self.decorrelation.learning_rate)
-            decorrelation[:] = rates.in_steps(rate, epoch, clock, steps)
-        return np.ascontiguousarray(found.T), decorrelation
+        found = [
+            rates.in_steps(rates.of(rule.learning_rate, p.name), epoch, clock, steps)
+            if self.learns
+            else [0.0]
+            for p in self.network.projections
+        ]
+        projections = np.empty((max(map(len, found), default=1), len(found)))
+        for i, row in enumerate(found):
+            projections[:, i] = row
+        own: Any = self.decorrelation
+        rate = 0.0 if own is None else rates.checked(type(own).__name__, own.learning_rate)
+        return projections, np.array(rates.in_steps(rate, epoch, clock, steps))
 
     def asks(self, place: str, name: str) -> bool:
         """Whether a function of the rule asks for a quantity."""

@@ -218,10 +218,10 @@ class RefereeEngine(Engine):
         changed = sum(self._weights[part].size for part in self._optimiser.rates)
         if decorrelation is not None:
             change = DECORRELATIONS[type(decorrelation)](self._weights["D"], sent)
-            self._weights["D"] -= float(progress.decorrelation_rates[t]) * change
+            self._weights["D"] -= progress.rates_in(t)[1] * change
             changed += change.size
         for part in self._optimiser.rates:
             place = self._projections.index(self._names[part])
-            self._optimiser.rates[part] = float(progress.rates[t, place])
+            self._optimiser.rates[part] = float(progress.rates_in(t)[0][place])
         self._optimiser.step(self._weights, gradients)
         return changed

@@ -157,7 +157,7 @@ class Teacher:
             self._clear()
         self._updates += lesson.due
         names = [projection.name for projection in plan.network.projections]
-        rates = dict(zip(names, progress.rates[t].tolist(), strict=True))
+        rates = dict(zip(names, progress.rates_in(t)[0].tolist(), strict=True))
         for index, population in enumerate(plan.network.populations[1:]):
             if not plan.learns_onto(population):
                 continue

@@ -183,6 +183,7 @@ def test_engines_agree_when_passes_differ_by_the_chips_own_noise_alone():
 
 GOING_ON = {
     "ANP": ns.ANP(1e-3),
+    "ANP, both": RULES["ANP, both"],
     "ANP, both, set back": RULES["ANP, both, set back"],
     "NP to go": RULES["NP to go"],
     "WP adam": ns.WP(1e-4, noise_std=0.1, optimiser="adam", epsilon=1e-3),

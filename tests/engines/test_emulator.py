@@ -348,7 +348,7 @@ def test_what_nobody_fetched_is_no_number(monkeypatch):
 # ---------------------------------------------------------------------------- going on
 
 
-@pytest.mark.parametrize("rule", ["ANP, both", "NP to go"])
+@pytest.mark.parametrize("rule", ["ANP, both", "ANP, both, set back", "NP to go"])
 def test_a_chip_that_is_stopped_in_mid_flight_goes_on(rule, tmp_path, monkeypatch):
     """Bit for bit in itself, on other blocks too; within rounding on another engine and back."""
     put(monkeypatch, Launch(3, 8, 0))

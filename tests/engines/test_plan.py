@@ -62,7 +62,7 @@ def test_without_learning_there_is_only_the_baseline(made):
     assert not made.learns
     assert (made.passes, made.comparisons) == (1, ())
     assert made.lanes == made.batch
-    assert not any(made.rate(p) for p in NET.projections)
+    assert not any(made.changes(p) for p in NET.projections)
 
 
 def test_without_learning_the_rest_stays():
@@ -74,11 +74,11 @@ def test_without_learning_the_rest_stays():
 
 def test_rates_and_who_is_perturbed():
     one = plan(ns.ANP(0.25))
-    assert [one.rate(p) for p in NET.projections] == [0.25] * 3
+    assert one.rates(0, 0, 5)[0].tolist() == [[0.25] * 3]
     assert [one.perturbs(p) for p in NET.populations] == [False, True, True]
     assert not any(one.perturbs(p) for p in NET.projections)
     some = plan(ns.ANP({"B": 0.5}))
-    assert [some.rate(p) for p in NET.projections] == [0.0, 0.0, 0.5]
+    assert some.rates(0, 0, 5)[0].tolist() == [[0.0, 0.0, 0.5]]
     assert [some.perturbs(p) for p in NET.populations] == [False, False, True]
     weights = plan(ns.WP({"R": 0.5}))
     assert [weights.perturbs(p) for p in NET.projections] == [False, True, False]
@@ -243,8 +243,7 @@ def test_tables_hold_what_the_plan_says():
     made = plan(rule, net, ns.Decorrelation(0.5), act_noise=0.125)
     populations, projections, _, _ = layout(made)
     assert populations.model.tolist() == [-1, 0, 1]
-    assert populations.decorrelation_rate == 0.25  # mean over two replicas
-    assert projections.rate.tolist() == [0.5, 0.0, 0.25]
+    assert projections.learns.tolist() == [1, 0, 1]
     assert projections.delay.tolist() == [0, 1, 0]
     passes = passes_of(made)
     assert (passes.batch, passes.passes, passes.seed, passes.learns) == (2, 3, 5, True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from neurosim.engines.cuda import at
 from neurosim.engines.engine import Progress
 from neurosim.engines.plan import GLOBAL, Plan
+from neurosim.values import STEPS
 
 SINCE = 2**31  # as good as never, in 32 bits
 
@@ -87,13 +88,13 @@ class Timetable:
         plan, options = self.plan, self.plan.options
         count = progress.stop - progress.start
         steps = np.zeros((count, at.PER_STEP), dtype=np.uint32)
-        stretch = slice(progress.start, progress.stop)
         changes = np.ones((count, at.RATES + len(plan.network.projections)), dtype=np.float32)
-        changes[:, at.DECORRELATION_RATE] = progress.decorrelation_rates[stretch] / plan.batch
-        changes[:, at.RATES :] = progress.rates[stretch]
         learns = progress.learn and plan.learns and plan.local
         last, episode = progress.steps - 1, plan.episode
         for t in range(progress.start, progress.stop):
+            rates, own = progress.rates_in(t)
+            changes[t - progress.start, at.RATES :] = rates
+            changes[t - progress.start, at.DECORRELATION_RATE] = own / plan.batch
             over = t == last or (episode > 0 and (t + 1) % episode == 0)
             write = {"online": True, "window": over, "sequence": t == last}[str(options.schedule)]
             clock, turn = progress.clock + t, self.base + 1 + t
@@ -169,7 +170,7 @@ class Timetable:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Overwrite what `state` gives."""
-        since = state.get("late.since", np.zeros(self.delay))
+        since = state.get("late.since", [STEPS] * self.delay)
         rows = zip(state["late.about"], since, self.latest_first(), strict=True)
         for row, steps, slot in rows:
             valid, over, write, first, clock, ago = (float(value) for value in row)
