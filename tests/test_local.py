@@ -33,7 +33,7 @@ LATER = ["return_to_go", "global"]
     [
         (
             {"learning_rate": 0},
-            r"learning_rate = 0 must be a finite number > 0, or a schedule, or one per",
+            r"learning_rate = 0 must be a finite number > 0, or a schedule",
         ),
         ({"learning_rate": -1e-3}, r"learning_rate = -0\.001 must"),
         ({"learning_rate": math.nan}, r"learning_rate = nan must"),

@@ -327,7 +327,7 @@ WRONG = [
     ),
     (
         lambda: ns.Decorrelation({"D": 0.1}),
-        r"Decorrelation: learning_rate = .* must be a finite number",
+        r"Decorrelation: learning_rate = .* must be a fin",
     ),
     (lambda: ns.BPTT({"A": 0.0}), r"BPTT: learning_rate\['A'\] = 0\.0 must be"),
 ]
