@@ -35,12 +35,14 @@ def begin_step(system, t):
     if chip.shows:
         silence(memory.seen[of_turn(memory.seen, memory, 0)])
     if passes.resync_every > 0 and t % passes.resync_every == 0:
-        for lane in range(passes.batch, lanes):
-            baseline = lane % passes.batch
+        for first in range(passes.batch, lanes, passes.batch):  # a pass after the other, in vectors
             for i in range(rows):
-                before[i, lane] = before[i, baseline]
-                earlier[i, lane] = earlier[i, baseline]
-                memory.x[lane, i] = memory.x[baseline, i]
+                for b in range(passes.batch):
+                    before[i, first + b] = before[i, b]
+                    earlier[i, first + b] = earlier[i, b]
+            for b in range(passes.batch):
+                for i in range(rows):
+                    memory.x[first + b, i] = memory.x[b, i]
 
 
 @loop
