@@ -169,7 +169,7 @@ ns.train(loaded, task, epochs=4, history=ns.History.load("first.npz"))
 
 # %%
 neurosim = f'"{sys.executable}" -m neurosim'
-# !{neurosim} run flip_flop --epochs 5 --out runs/first 2>&1 | grep -v "ms a step"
+# !{neurosim} run flip_flop --epochs 5 --out runs/first 2>&1 | grep -v "ms a step\|^config"
 
 # %%
 print(*sorted(path.name for path in Path("runs/first").glob("[!.]*")), sep="\n")
@@ -179,7 +179,7 @@ print(*sorted(path.name for path in Path("runs/first").glob("[!.]*")), sep="\n")
 # curves, predictions, what the chip is assumed to do, what the rule has to know, costs, settings.
 
 # %%
-# !{neurosim} report runs/first
+# !{neurosim} report runs/first | cat
 
 # %% [markdown]
 # Open it in a browser. Notebook 3 uses the command line for a sweep, notebook 5 to do
