@@ -2,6 +2,7 @@
 
     python benchmarks/improvements.py tune   [--task NAME ...] [--method TEXT ...] [--jobs 2]
     python benchmarks/improvements.py report [--task NAME ...] [--method TEXT ...] [--jobs 2]
+    python benchmarks/improvements.py ridge  [--task NAME ...]
 
 `tune` picks learning rates on seeds 1 and 2, by the error on data held out of training (of a
 series the last fifth of its steps; of copying, fresh sequences), first the readout's with the
@@ -9,7 +10,8 @@ hidden layer's smallest, then the hidden layer's; it writes them to improvements
 this file, one task and method at a time, and leaves alone what is there (delete to tune again).
 `report` trains with them on seeds 10 to 14, which no rate was chosen on, and prints the table
 of test errors; --out keeps every run's row as a Parquet file. A seed is that of the network,
-the noise and, where the data are drawn, the data.
+the noise and, where the data are drawn, the data. `ridge` has no rates: it is the ridge readout of
+each start, untrained, on the same seeds: the best that any readout of that network can do.
 
 Everything runs through configs: a method is a few tables of one. The weather needs the
 environment variable NEUROSIM_DATA, the folder that holds WTH.csv.
@@ -377,10 +379,29 @@ def markdown(found):
             print(f"| {' | '.join(cells)} |")
 
 
+def ridge(tasks):
+    """Print the ridge readouts of the untrained networks, from either start."""
+    import neurosim as ns
+
+    methods = {m.start: m for m in METHODS if m.name in ("readout", "suited: readout")}
+    for task in tasks:
+        for start, method in methods.items():
+            rows = []
+            for seed in REPORTING:
+                made = config(task, method, {"readout": 1e-2}, seed)
+                epochs = 20 if task == "copying" else 1  # elsewhere all epochs show the same
+                rows.append(ns.refit_readout(made.simulator(), made.shown, epochs=epochs))
+            errors = [row["test_mse"] for row in rows]
+            recall = [row["test_accuracy"] for row in rows] if task == "copying" else []
+            said = f"{np.mean(errors):.3g} ({min(errors):.3g}-{max(errors):.3g})"
+            also = f", recall {np.mean(recall):.3f}" if recall else ""
+            print(f"{task}, {start} start: {said}{also}", flush=True)
+
+
 def main():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["tune", "report"])
+    parser.add_argument("what", choices=["tune", "report", "ridge"])
     parser.add_argument("--task", action="append", choices=list(TASKS))
     parser.add_argument("--method", action="append", help="part of a name; repeatable")
     parser.add_argument("--jobs", type=int, default=2)
@@ -394,7 +415,9 @@ def main():
         and (not given.method or any(part in method.name for part in given.method))
     ]
     rows = []
-    if given.what == "tune":
+    if given.what == "ridge":
+        ridge(given.task or TASKS)
+    elif given.what == "tune":
         for task, method in wanted:
             if task == "weather_24h" or method.name in chosen().get(task, {}):
                 continue
