@@ -30,11 +30,11 @@ from neurosim.engines.phases import (
     remember,
     report,
 )
+from neurosim.engines.plan import NEVER
 from neurosim.engines.references import Reference, refer
 from neurosim.engines.system import System
 from neurosim.engines.vectors import WIDTH
 from neurosim.errors import KernelError
-from neurosim.values import STEPS
 
 PROJECTIONS, DECORRELATION = Due.PROJECTIONS, Due.DECORRELATION
 D_CLOCK, DRAWN = Due.D_CLOCK, Scratch.DRAWN
@@ -101,7 +101,7 @@ def advance(
             failed = t
             break
         if learn and passes.learns:
-            since = t % passes.resync_every if passes.resync_every > 0 else STEPS
+            since = t % passes.resync_every if passes.resync_every > 0 else NEVER
             about = (over, write, t == 0, since, clock + t)
             if not teach(system, targets[t], about, rewards[:, t]):
                 failed = t

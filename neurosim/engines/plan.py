@@ -29,11 +29,12 @@ from neurosim.local import (
 )
 from neurosim.network import Network, Population, Projection, Weights
 from neurosim.substrate import Substrate
-from neurosim.values import SIZES, STEPS, nearest, require_count, require_memory, shown
+from neurosim.values import SIZES, nearest, require_count, require_memory, shown
 
 Rates = NDArray[np.float64]
 
 LOCAL, RETURN_TO_GO, GLOBAL = 0, 1, 2
+NEVER = 2**31  # steps ago, in 32 bits: before anything that is still on its way was sent
 CREDITS = {"local": LOCAL, "return_to_go": RETURN_TO_GO, "global": GLOBAL}
 # Noise that is another in every pass.
 LANE_NOISE = (
@@ -296,7 +297,7 @@ class Plan:
         What was sent more steps ago reaches all passes from the baseline.
         """
         every = self.options.resync_every
-        return STEPS if every is None else t % every
+        return NEVER if every is None else min(t % every, NEVER)
 
     def injected(self, pass_: int) -> tuple[int, float]:
         """Which injected noise a pass gets, of all that is drawn, with which sign; or -1, 0.

@@ -16,11 +16,10 @@ from neurosim.engines.devices import ONE, ZERO, on_grid
 from neurosim.engines.disk_cache import DiskCache
 from neurosim.engines.fingerprint import fingerprint
 from neurosim.engines.memory import Due, Late, Memory
-from neurosim.engines.plan import Plan
+from neurosim.engines.plan import NEVER, Plan
 from neurosim.engines.tables import Populations
 from neurosim.engines.vectors import WIDTH
 from neurosim.substrate.mismatch import own_tau
-from neurosim.values import STEPS
 
 _normal, _uniform = compiled(noise.normal, exact=True), compiled(noise.uniform, exact=True)
 _weight_index = compiled(noise.weight_index)
@@ -204,7 +203,7 @@ class Silicon:
             order = self._lessons()
             about = np.zeros((len(order), Late.SIZE), dtype=np.int64)
             about[:, : Late.SINCE] = state["late.about"]
-            about[:, Late.SINCE] = state.get("late.since", STEPS)
+            about[:, Late.SINCE] = state.get("late.since", NEVER)
             about[:, Late.TURN] = int(memory.due[Due.TURN]) - about[:, Late.TURN]
             memory.late_about[order] = about
             for key, values in self._late().items():

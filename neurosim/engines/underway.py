@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.engines.cells import Neuron
-from neurosim.engines.plan import Plan
-from neurosim.values import STEPS
+from neurosim.engines.plan import NEVER, Plan
 
 
 @dataclass
@@ -90,7 +89,7 @@ class Underway:
                 self._late.append(None)
                 continue
             flags = (bool(over), bool(due), bool(first))
-            since = int(state["late.since"][i]) if self.plan.sets_back_means else STEPS
+            since = int(state["late.since"][i]) if self.plan.sets_back_means else NEVER
             lesson = Lesson(turn - int(ago), int(clock), *flags, since, {}, {}, {})
             for p, population in enumerate(populations):
                 if p == 0 or not self.plan.learns_onto(population):

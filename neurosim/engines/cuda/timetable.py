@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 
 from neurosim.engines.cuda import at
 from neurosim.engines.engine import Progress
-from neurosim.engines.plan import GLOBAL, Plan
-from neurosim.values import STEPS
-
-SINCE = 2**31  # as good as never, in 32 bits
+from neurosim.engines.plan import GLOBAL, NEVER, Plan
 
 
 @dataclass
@@ -118,7 +115,7 @@ class Timetable:
             row[at.VALID], row[at.OVER_THEN], row[at.WRITE_THEN] = True, lesson.over, lesson.write
             row[at.FIRST_THEN] = lesson.first and self.delay > 0
             row[at.CLOCK_THEN], row[at.AGO] = lesson.clock, turn - lesson.turn
-            row[at.SINCE_THEN] = min(lesson.since, SINCE)
+            row[at.SINCE_THEN] = lesson.since
             if lesson.write:
                 self.updates += 1
                 changes[t - progress.start, at.UNBIAS : at.UNBIAS + 2] = [
@@ -170,7 +167,7 @@ class Timetable:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Overwrite what `state` gives."""
-        since = state.get("late.since", [STEPS] * self.delay)
+        since = state.get("late.since", [NEVER] * self.delay)
         rows = zip(state["late.about"], since, self.latest_first(), strict=True)
         for row, steps, slot in rows:
             valid, over, write, first, clock, ago = (float(value) for value in row)
