@@ -403,7 +403,7 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
     """Write a table for every case."""
     for case, rows in frame.groupby("case", sort=False):
         yield f"\n**{case}**\n"
-        accurate = rows["test_accuracy"].notna().any()
+        accurate = bool(rows["test_accuracy"].notna().any())
         head = ["", "test MSE", *["accuracy"] * accurate, "readout refitted"]
         head += ["rate", "passes", "seconds"]
         yield f"| {' | '.join(head)} |"
