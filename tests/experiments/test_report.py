@@ -346,7 +346,7 @@ def test_what_baselines_are_is_said_and_the_verdict_is_that_of_the_summary(done)
     items, numbers = page.of("Errors", "li"), result_of(folder)
     for who in numbers["table"]:
         if who in (BEFORE, AFTER):
-            assert not [item for item in items if item.startswith(who)]
+            assert not [item for item in items if item.startswith(f"{who}: ")]
         else:
             (said,) = [item for item in items if item.startswith(f"{who}: ")]
             assert numbers["table"][who].get("note", "") in said

@@ -20,7 +20,7 @@ from own_tasks import NAME, SCORE
 import neurosim as ns
 from neurosim import checkpoint
 from neurosim.experiments import Experiment, figures, load
-from neurosim.experiments.baselines import DELTA, RIDGE
+from neurosim.experiments.baselines import DELTA, REFITTED, RIDGE
 from neurosim.experiments.folder import Folder
 from neurosim.experiments.sweep import compare, results
 
@@ -365,7 +365,7 @@ def test_a_task_that_gives_no_error_is_refused_before_the_first_epoch(odd, tmp_p
 def test_tasks_with_few_steps_and_with_lists_come_to_a_result(odd, tmp_path, task):
     config = odd(**task)
     table = Experiment(config, tmp_path / "run").run(progress=False).table
-    assert list(table.index)[2:] == [NAME, RIDGE, DELTA]
+    assert list(table.index)[2:] == [REFITTED, NAME, RIDGE, DELTA]
     assert table["test_mse"].notna().all()
     result = json.loads((tmp_path / "run" / "result.json").read_text(), parse_constant=pytest.fail)
     assert result["table"][NAME] == {"train_mse": 0.5, "test_mse": 0.5}
