@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from typing import Any
 
 from neurosim.errors import InputError
@@ -198,6 +198,8 @@ class Steps(Schedule):
         require(
             fine, owner, "at", self.at, f"of length {count}: where each rate but the first begins"
         )
+        for name, values in (("rates", rates), ("at", begins)):  # an array can change
+            object.__setattr__(self, name, tuple(values))
         super().__post_init__()
 
     def _after(self, t: int) -> float:
@@ -244,24 +246,41 @@ def _one(owner: str, field: str, given: Any, allowed: str) -> Any:
     if not isinstance(given, Mapping):
         require_number(owner, field, given, "(0, inf)", allowed)
         return given
-    table = dict(given)
-    name = table.pop(NAME, None)
+    return _made(f"{owner}: {field}", given)
+
+
+def _made(where: str, table: Mapping[str, Any]) -> Schedule:
+    """Make the schedule that a table describes; `where` the table is begins every message."""
+    given = dict(table)
+    name = given.pop(NAME, None)
     if not is_one_of(name, SCHEDULES):
         known = nearest(str(name), SCHEDULES)
-        raise InputError(f"{owner}: {field}: schedule {shown(name)} does not exist; {known}")
+        raise InputError(f"{where}: schedule {shown(name)} does not exist; {known}")
+    kind = SCHEDULES[name]
+    own = {f.name: f.default is MISSING for f in fields(kind)}
+    for key in given:
+        if key not in own:
+            raise InputError(f"{where}: {name} has no {shown(key)}; {nearest(str(key), own)}")
+    missing = [key for key, needed in own.items() if needed and key not in given]
+    if missing:
+        raise InputError(f"{where}: {name}: missing {' and '.join(missing)}")
     try:
-        return SCHEDULES[name](**table)
-    except (TypeError, InputError) as error:
-        raise InputError(f"{owner}: {field}: {error}") from None
+        return kind(**given)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def read(field: str, value: Any) -> Any:
     """Make schedules of the tables that describe them in a rule's field, as a file has it."""
-    if field != FIELD or not isinstance(value, Mapping):
+    return _read(FIELD, value) if field == FIELD else value
+
+
+def _read(where: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
         return value
     if is_one_of(value.get(NAME), SCHEDULES):
-        return _one(FIELD, value[NAME], value, "")
-    return {name: read(field, item) for name, item in value.items()}
+        return _made(where, value)
+    return {name: _read(f"{where}[{shown(name)}]", item) for name, item in value.items()}
 
 
 def of(given: Any, name: str) -> Any:

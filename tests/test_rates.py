@@ -153,6 +153,24 @@ def test_a_constant_schedule_is_the_number_to_the_bit(given):
     assert all((found[0][name] == found[1][name]).all() for name in found[0])
 
 
+@pytest.mark.parametrize("kind", [np.array, iter])
+def test_rates_of_any_sequence_are_those_of_a_list(kind):
+    given, expected = rates.Steps(kind([0.1, 0.2]), at=kind([3])), rates.Steps([0.1, 0.2], at=[3])
+    assert given == expected
+    assert hash(given) == hash(expected)
+    assert ns.Simulator(ns.rnn(2, 3, 1), ns.ANP(given), engine="objects").rule == ns.ANP(expected)
+
+
+def test_projections_that_share_a_schedule_have_its_rates_computed_once(monkeypatch):
+    asked = []
+    at = rates.Cosine._at
+    monkeypatch.setattr(rates.Cosine, "_at", lambda self, t: asked.append(t) or at(self, t))
+    rule = ns.ANP(rates.Cosine(0.1, over=9, unit="steps"))
+    sim = ns.Simulator(ns.rnn(2, 3, 1), rule, engine="objects")
+    sim.run(np.ones((STEPS, 1, 2)), np.ones((STEPS, 1, 1)))
+    assert asked == list(range(STEPS))
+
+
 # ------------------------------------------------------------------ backpropagation
 
 
@@ -300,6 +318,14 @@ def test_a_config_says_schedules_and_is_read_back(name, tmp_path):
     assert other.digest != config.digest
 
 
+def test_a_config_with_a_wrong_schedule_is_told_where(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(CONFIG.format(rate='learning_rate = { B = { name = "Cosine", strat = 1.0 } }'))
+    words = r"\[rule\] learning_rate\['B'\]: Cosine has no 'strat'"
+    with pytest.raises(ns.InputError, match=words):
+        load(path)
+
+
 # ------------------------------------------------------------------------- errors
 
 WRONG = [
@@ -319,7 +345,11 @@ WRONG = [
         lambda: ns.ANP({"name": "Cosin", "start": 1.0}),
         r"ANP: learning_rate: schedule 'Cosin' .*did you",
     ),
-    (lambda: ns.ANP({"name": "Cosine"}), r"ANP: learning_rate: .*missing"),
+    (lambda: ns.ANP({"name": "Cosine"}), r"ANP: learning_rate: Cosine: missing start and over$"),
+    (
+        lambda: ns.ANP({"A": {"name": "Cosine", "strat": 0.1, "over": 3}}),
+        r"ANP: learning_rate\['A'\]: Cosine has no 'strat'; did you mean 'start'",
+    ),
     (lambda: ns.ANP({"A": {"start": 1.0}}), r"ANP: learning_rate\['A'\]: schedule None does not"),
     (
         lambda: ns.ANP(rates.Cosine),

@@ -270,6 +270,15 @@ class Plan:
         some = [k for k, c in enumerate(self.comparisons) if c.teaches in (None, population.name)]
         return range(some[0], some[-1] + 1) if some else range(0)
 
+    @property
+    def taught(self) -> NDArray[np.bool_]:
+        """Whether a comparison in a replica teaches a population: ``(populations, pairs)``."""
+        found = np.zeros((len(self.network.populations), len(self.comparisons), self.batch), bool)
+        for p, population in enumerate(self.network.populations):
+            if p > 0 and self.learns_onto(population):
+                found[p, list(self.lessons(population))] = True
+        return found.reshape(len(found), -1)
+
     def comparison_of(self, pass_: int) -> int:
         """Which comparison a perturbed pass takes part in."""
         return next(
@@ -399,18 +408,18 @@ class Plan:
         decorrelation : ndarray of float64, (steps,) or (1,)
         """
         rule: Any = self.options if self.local else self.rule
-        found = [
-            rates.in_steps(rates.of(rule.learning_rate, p.name), epoch, clock, steps)
-            if self.learns
-            else [0.0]
+        given = [
+            rates.of(rule.learning_rate, p.name) if self.learns else 0.0
             for p in self.network.projections
         ]
-        projections = np.empty((max(map(len, found), default=1), len(found)))
-        for i, row in enumerate(found):
-            projections[:, i] = row
         own: Any = self.decorrelation
         rate = 0.0 if own is None else rates.checked(type(own).__name__, own.learning_rate)
-        return projections, np.array(rates.in_steps(rate, epoch, clock, steps))
+        # Projections most often share a schedule; a step of a small network takes as long.
+        found = {each: rates.in_steps(each, epoch, clock, steps) for each in {*given, rate}}
+        projections = np.empty((max((len(found[each]) for each in given), default=1), len(given)))
+        for i, each in enumerate(given):
+            projections[:, i] = found[each]
+        return projections, np.array(found[rate])
 
     def asks(self, place: str, name: str) -> bool:
         """Whether a function of the rule asks for a quantity."""

@@ -205,11 +205,11 @@ def build(cls: type, table: Mapping[str, Any], where: str, elsewhere: Mapping[st
             )
     if lines:
         raise InputError("\n".join(lines))
-    given = {
-        key: None if value == NONE and _optional(known[key]) else rates.read(key, value)
-        for key, value in table.items()
-    }
     try:
+        given = {
+            key: None if value == NONE and _optional(known[key]) else rates.read(key, value)
+            for key, value in table.items()
+        }
         return cls(**given)
     except (ValueError, TypeError) as error:
         raise InputError(f"[{where}] {error}") from error
