@@ -13,6 +13,7 @@ from neurosim import rates
 from neurosim.bptt import BPTT
 from neurosim.checkpoint import Header
 from neurosim.engines import Plan
+from neurosim.engines.plan import NEVER
 from neurosim.errors import InputError
 from neurosim.local import (
     DECORRELATION,
@@ -72,11 +73,15 @@ def matching(
 ) -> dict[str, NDArray[Any]]:
     """Take the arrays that are wanted, if they are finite numbers of the right shape.
 
-    Rewards under way must be of one of the last `remembered` steps.
+    Rewards under way must be of one of the last `remembered` steps. Those of a file from before
+    it was saved when passes were set back are taken as if they never had been.
     """
     found = {}
     for name, like in wanted.items():
-        values = arrays[prefix + name]
+        if name == SINCE and prefix + name not in arrays:
+            values = np.full(like.shape, float(NEVER))
+        else:
+            values = arrays[prefix + name]
         if values.shape != like.shape or values.dtype.kind != "f":
             raise ValueError(
                 f"{prefix}{name} is {values.dtype} of shape {values.shape}, must be {like.shape}"
@@ -84,6 +89,8 @@ def matching(
         fine = bounded(values)
         if fine and name in COUNTS:
             fine = bool(((values >= 0) & (values < 2**53) & (values == np.floor(values))).all())
+        if fine and name == SINCE:
+            fine = bool((values <= NEVER).all())
         if fine and name == LATE:
             fine = bool((values[:, :4] <= 1).all() and (values[:, 5] < remembered).all())
         if not fine:
@@ -99,7 +106,8 @@ def bounded(values: NDArray[Any]) -> bool:
 
 
 LATE = "late.about"  # four flags, a step, and how many turns ago it was
-COUNTS = ("optimiser.updates", "optimiser.count", "line.count", "late.since", LATE)
+SINCE = "late.since"
+COUNTS = ("optimiser.updates", "optimiser.count", "line.count", SINCE, LATE)
 
 
 def check_parts(

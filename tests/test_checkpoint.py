@@ -349,6 +349,45 @@ def test_what_is_on_its_way_must_have_been_sent(tmp_path, column, value):
         ns.Simulator.load(path)
 
 
+@pytest.mark.parametrize("engine", ["objects", "cpu", "emulator"])
+def test_a_file_that_does_not_say_when_passes_were_set_back_is_read(tmp_path, engine):
+    """Rewards that are on their way in it are taken as if passes never had been."""
+    path, chip = tmp_path / "c.npz", ns.Substrate(reward_delay=3)
+    given, learned = np.random.default_rng(0).normal(size=(5, 1, 3)), []
+    rule = ns.ANP(0.1, passes="both", noise_std=0.3, resync_every=2)
+    sim = ns.Simulator(ns.rnn(2, 3, 1), rule, None, chip, engine=engine)
+    sim.run(given[..., :2], given[..., 2:])
+    sim.save(path)
+    arrays, description = checkpoint.read(path)
+    since = arrays.pop("state/late.since")
+    for more in ({}, {"state/late.since": np.full_like(since, 1e6)}):
+        checkpoint.write(path, {**arrays, **more}, description)
+        sim = ns.Simulator.load(path)
+        sim.run(given[:2, :, :2], given[:2, :, 2:])
+        learned.append(sim.weights)
+    arrays["state/late.since"] = np.full_like(since, 2.0**32)
+    checkpoint.write(path, arrays, description)
+    with pytest.raises(ns.CheckpointError, match=r"c\.npz: damaged .*late\.since"):
+        ns.Simulator.load(path)
+    assert all((learned[0][name] == w).all() for name, w in learned[1].items())
+
+
+@pytest.mark.parametrize("engine", ["objects", "cpu", "emulator"])
+def test_what_a_comparison_teaches_nothing_by_is_no_obstacle_to_saving(tmp_path, engine):
+    """Where layers are apart, the output's comparisons leave the hidden layer as it was."""
+    rule = ns.ANP(
+        0.01, reward="return_to_go", schedule="window", window=3, pairs=1, layers="separate"
+    )
+    chip, arrays = ns.Substrate(reward_delay=3), {}
+    for by in {"objects", engine}:
+        sim = ns.Simulator(ns.rnn(2, 3, 1), rule, None, chip, engine=by)
+        sim.run(np.ones((7, 1, 2)), np.ones((7, 1, 1)))
+        sim.save(tmp_path / "c.npz")
+        arrays[by] = checkpoint.read(tmp_path / "c.npz")[0]
+    for key in ("state/late.forming", "state/late.broadcast"):
+        np.testing.assert_allclose(arrays[engine][key], arrays["objects"][key], rtol=1e-2)
+
+
 def test_a_state_that_is_not_usable_is_not_saved_over_one_that_is(tmp_path):
     path = tmp_path / "c.npz"
     sim = ns.Simulator(ns.rnn(2, 3, 1, neuron=ns.Linear(), input_gain=1e20), engine="objects")

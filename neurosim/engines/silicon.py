@@ -186,7 +186,8 @@ class Silicon:
             if self.plan.sets_back_means:
                 found["late.since"] = about[:, Late.SINCE]
             for key, values in self._late().items():
-                found[key] = np.where(valid[:, None, None], values[order], 0)
+                # What teaches nothing need not be finite.
+                found[key] = np.where(valid[:, None, None] & self.plan.taught, values[order], 0)
         return found
 
     def _late(self) -> dict[str, Floats]:

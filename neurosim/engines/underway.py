@@ -76,7 +76,9 @@ class Underway:
                     broadcast[i, p, c] = lesson.broadcast[population.name][pair]
                     for neuron in self._neurons[population.name]:
                         signal[population.name][i, c, neuron.index] = lesson.signal[neuron][pair]
-        found = {"late.about": about, "late.forming": forming, "late.broadcast": broadcast}
+        found: dict[str, NDArray[Any]] = {"late.about": about}
+        for key, values in (("late.forming", forming), ("late.broadcast", broadcast)):
+            found[key] = np.where(plan.taught, values, 0)
         found |= {"late.since": since} if plan.sets_back_means else {}
         return found | {f"{name}.late": values for name, values in signal.items()}
 

@@ -340,7 +340,8 @@ class PhasedEngine(Engine):
                 values = np.zeros((layout.delay, n, layout.pairs), dtype=np.float32)
                 for i, slot in enumerate(slots):
                     if self._times.late[slot] is not None:
-                        values[i] = self._on_desk(where, size, slot * size).reshape(n, -1)
+                        on_desk = self._on_desk(where, size, slot * size).reshape(n, -1)
+                        values[i] = np.where(plan.taught, on_desk, 0)
                 found[key] = values
         return found
 
