@@ -50,9 +50,13 @@ class States:
 
 
 def readout(sim: Simulator) -> Projection:
-    """The projection onto the output population."""
-    output = sim.network.outputs
-    return next(p for p in sim.network.projections if p.post == output.name)
+    """The projection onto the output population; of several, that of the last hidden one."""
+    network = sim.network
+    onto = {p.pre: p for p in network.projections if p.post == network.outputs.name}
+    # Inputs and a unit that is always on receive nothing.
+    receiving = {p.post for p in network.projections}
+    hidden = [p.name for p in network.populations[:-1] if p.name in receiving and p.name in onto]
+    return onto[hidden[-1]] if hidden else next(iter(onto.values()))
 
 
 def scores(task: Any, answers: dict[str, tuple[Any, Any]]) -> dict[str, Any]:

@@ -300,3 +300,22 @@ def test_what_cannot_be_refitted_is_refused():
     assert ns.refit_readout(other, task)["test_mse"] > 0
     with pytest.raises(ns.InputError, match=r"write = True needs an output 'out' of neuron = Lin"):
         ns.refit_readout(other, task, write=True)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_readout_is_that_of_the_hidden_population_in_any_order(last):
+    """Not that of the inputs, nor that of a unit that is always on."""
+    task = MackeyGlass(steps=60, batch=2)
+    populations = (
+        ns.Population("in", 1),
+        ns.Population("hidden", 4, ns.Tanh()),
+        ns.Population("one", 1, ns.One()),
+        ns.Population("out", 1, ns.Linear()),
+    )
+    hidden = (ns.Projection("A", "in", "hidden"), ns.Projection("B", "hidden", "out"))
+    beside = (ns.Projection("S", "in", "out"), ns.Projection("b", "one", "out"))
+    given = [
+        ns.Simulator(ns.Network(populations, projections, seed=1), batch=2)
+        for projections in (hidden, (*hidden, *beside) if last else (*beside, *hidden))
+    ]
+    assert ns.refit_readout(given[1], task) == ns.refit_readout(given[0], task)
