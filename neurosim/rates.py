@@ -43,8 +43,8 @@ class Schedule(ABC):
     ----------
     unit : {"epochs", "steps"}
         What it counts: epochs trained (``Simulator.epoch``, which `train` counts), in each of
-        which the rate is one; or time steps run (``Simulator.step``). A change of weights has
-        the rate of the step in which it is made.
+        which the rate stays the same; or time steps run, learning or not (``Simulator.step``). A
+        change of weights has the rate of the step in which it is made.
     warm_up : int
         Linear warm-up [unit]: in the first so many, counted from t = 0, the rate is multiplied
         by ``(t + 1) / warm_up``.

@@ -191,7 +191,8 @@ def train(
         now included. Without: the simulator that is given is trained.
     history : History, optional
         What was trained before: numbering goes on from there. With the simulator of
-        the same moment, the outcome equals never having stopped, bit for bit.
+        the same moment, the outcome equals never having stopped, bit for bit. Without it
+        epochs are counted from the start, and learning rates by epochs with them.
     on_epoch : callable, optional
         Called with the history after every row, before the checkpoint is written.
     checkpoint : path-like, optional

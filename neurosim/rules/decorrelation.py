@@ -15,7 +15,7 @@ class Decorrelation(DecorrelationRule):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or schedule
         Epsilon of Eq. 6, > 0.
 
     References

@@ -14,7 +14,7 @@ class LocalDecorrelation(DecorrelationRule):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or schedule
         Epsilon, > 0.
     """
 
