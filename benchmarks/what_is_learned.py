@@ -1,8 +1,8 @@
 """What perturbation rules teach a recurrent network, beside what could embarrass them.
 
     python benchmarks/what_is_learned.py starts                              # of the weather
-    python benchmarks/what_is_learned.py tune   [--table NAME ...] [--jobs 2] [--out FOLDER]
-    python benchmarks/what_is_learned.py report [--table NAME ...] [--jobs 2] [--out FOLDER]
+    python benchmarks/what_is_learned.py tune   [--table NAME ...] [--case TEXT ...] [--jobs 2]
+    python benchmarks/what_is_learned.py report [--table NAME ...] [--case TEXT ...] [--jobs 2]
     python benchmarks/what_is_learned.py figure [--out FOLDER] [--to FILE]
 
 `tune` chooses a rate for every row, and whether it falls: three rates, half a decade apart, each
@@ -15,7 +15,7 @@ alone (delete it to tune again).
 docs/what_is_learned.md. A seed is that of the network, the noise and, where data are drawn, the
 data.
 
-Runs are kept in FOLDER (`study` by default) and done once; Ctrl-C loses an epoch at most. The
+Runs are kept in the folder that --out names (`study` by default) and done once; Ctrl-C loses an epoch at most. The
 weather needs the environment variable NEUROSIM_DATA, the folder that holds WTH.csv.
 """
 
@@ -477,6 +477,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=["starts", "tune", "report", "figure"])
     parser.add_argument("--table", action="append", choices=list(tables()))
+    parser.add_argument("--case", action="append", help="part of a case's name; repeatable")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("study"))
     parser.add_argument("--to", type=Path, default=Path("docs/what_is_learned.png"))
@@ -487,7 +488,8 @@ def main() -> None:
         figure(given.out, given.to)
     else:
         for name in given.table or tables():
-            cases = tables()[name]
+            parts = given.case or [""]
+            cases = [c for c in tables()[name] if any(part in c.name for part in parts)]
             if given.what == "tune":
                 tune(cases, given.jobs, given.out)
             else:
