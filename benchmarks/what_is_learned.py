@@ -15,8 +15,9 @@ alone (delete it to tune again).
 docs/what_is_learned.md. A seed is that of the network, the noise and, where data are drawn, the
 data.
 
-Runs are kept in the folder that --out names (`study` by default) and done once; Ctrl-C loses an epoch at most. The
-weather needs the environment variable NEUROSIM_DATA, the folder that holds WTH.csv.
+Runs are kept in the folder that --out names (`study` by default) and done once; Ctrl-C loses an
+epoch at most. The weather needs the environment variable NEUROSIM_DATA, the folder that holds
+WTH.csv.
 """
 
 import argparse
