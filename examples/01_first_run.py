@@ -39,11 +39,11 @@ inputs.shape, targets.shape
 #
 # `ns.NP` is node perturbation. Beside the network run copies of it in which every neuron's sum has
 # a little noise of its own. What is broadcast is how the loss changed by it; a neuron that was
-# pushed up when things went better is to go up. What makes it a rule for memory is
-# `reward="return_to_go"`: a neuron is credited with the losses of its own step *and of all later
-# ones*, so that noise which spoils the output ten steps later is found out. 16 pairs of opposite
-# noise average what would be lost in each other's noise; the readout and the hidden layer have
-# pairs of their own. The rate falls to 0 along a cosine.
+# pushed up when things went better is to go up. With `reward="return_to_go"` a neuron is credited
+# with the losses of its own step *and of all later ones*, so that noise which spoils the output ten
+# steps later is found out. (A flip-flop can be learned without, parity cannot: see
+# `docs/what_is_learned.md`.) 16 pairs of opposite noise average what would be lost in each other's
+# noise; the readout and the hidden layer have pairs of their own. The rate falls along a cosine.
 
 # %%
 net = ns.rnn(task.n_inputs, 10, task.n_targets, recurrent="orthogonal", gain=0.9, bias=0.3, seed=1)
@@ -140,9 +140,8 @@ rows = ns.baselines(task, ns.Simulator(net, batch=20), epochs=10)["test_mse"].to
 pd.Series(rows, name="test MSE").sort_values().to_frame().style.format("{:.2g}")
 
 # %% [markdown]
-# One seed is no result: `docs/what_is_learned.md` has five seeds, five tasks, the rules that fail,
-# and how far it goes. The variance of what is broadcast grows with the number of neurons that share
-# it: with a hundred of them the same rule learns little in as many updates.
+# One seed is no result: `docs/what_is_learned.md` has five seeds, and rules that do better and
+# worse. The variance of what is broadcast grows with the number of neurons that share it.
 #
 # ## Save and go on
 #
