@@ -26,14 +26,8 @@ class DelayedXor(Decisions):
         Silent steps between the second pulse and the question, 0 or more.
     gap : int
         Steps from the first pulse to the second, 1 or more.
-    batch : int
-        Sequences shown side by side.
-    sequences : int
-        Batches an epoch: ``sequences * batch`` sequences.
-    seed : int
-        Where the sequences come from.
-    test_sequences : int
-        Batches to be judged by: ``test_sequences * batch`` sequences.
+    batch, sequences, seed, test_sequences : int
+        See `neurosim_tasks.random_sequences.RandomSequences`.
 
     Raises
     ------

@@ -33,14 +33,8 @@ class Evidence(Decisions):
     probability : float
         Of a cue on the sequence's side, from 0.5 (each cue a coin of its own) to 1 (all on one
         side); [2]_ has 0.7.
-    batch : int
-        Sequences shown side by side.
-    sequences : int
-        Batches an epoch: ``sequences * batch`` sequences.
-    seed : int
-        Where the sequences come from.
-    test_sequences : int
-        Batches to be judged by: ``test_sequences * batch`` sequences.
+    batch, sequences, seed, test_sequences : int
+        See `neurosim_tasks.random_sequences.RandomSequences`.
 
     Raises
     ------
@@ -54,8 +48,8 @@ class Evidence(Decisions):
     73 % of sequences as they are by default, and in 66 % with a `probability` of 0.5.
 
     There are ``2**cues`` sequences: the test is of what was trained on, in other numbers. A
-    linear regression on lags cannot wait for the question: what it adds to the answer it adds to
-    steps whose target is 0. It leaves two thirds of the ``1 / T`` that the answer 0 has.
+    linear regression on lags sums cues at every step, also where the target is 0, so that it
+    leaves two thirds of the ``1 / T`` that the answer 0 has.
 
     References
     ----------

@@ -30,14 +30,8 @@ class FlipFlop(Decisions):
         Steps a sequence, T, 1 or more.
     probability : float
         Of a pulse, per step and channel, from 0 to 1.
-    batch : int
-        Sequences shown side by side.
-    sequences : int
-        Batches an epoch: ``sequences * batch`` sequences.
-    seed : int
-        Where the sequences come from.
-    test_sequences : int
-        Batches to be judged by: ``test_sequences * batch`` sequences.
+    batch, sequences, seed, test_sequences : int
+        See `neurosim_tasks.random_sequences.RandomSequences`.
 
     Raises
     ------

@@ -25,14 +25,8 @@ class Parity(Decisions):
         Inputs to multiply, 1 or more; 2 is the exclusive or of neighbours.
     steps : int
         Steps a sequence, T, 1 or more.
-    batch : int
-        Sequences shown side by side.
-    sequences : int
-        Batches an epoch: ``sequences * batch`` sequences.
-    seed : int
-        Where the sequences come from.
-    test_sequences : int
-        Batches to be judged by: ``test_sequences * batch`` sequences.
+    batch, sequences, seed, test_sequences : int
+        See `neurosim_tasks.random_sequences.RandomSequences`.
 
     Raises
     ------

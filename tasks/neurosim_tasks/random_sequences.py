@@ -22,6 +22,17 @@ class RandomSequences(Task):
     how many random numbers a sequence takes (`_draws`) and makes sequences of them (`_show`).
 
     Inputs before the first step are zero: nothing was said yet.
+
+    Parameters
+    ----------
+    batch : int
+        Sequences shown side by side.
+    sequences : int
+        Batches an epoch: ``sequences * batch`` sequences.
+    seed : int
+        Where the sequences come from.
+    test_sequences : int
+        Batches to be judged by: ``test_sequences * batch`` sequences.
     """
 
     batch: int

@@ -32,14 +32,8 @@ class Sine(RandomSequences):
     shortest, longest : float
         Periods [steps], from 2 (a shorter wave looks like a longer one at whole steps) to 1e6; the
         longest no less than the shortest.
-    batch : int
-        Sequences shown side by side.
-    sequences : int
-        Batches an epoch: ``sequences * batch`` sequences.
-    seed : int
-        Where the sequences come from.
-    test_sequences : int
-        Batches to be judged by: ``test_sequences * batch`` sequences.
+    batch, sequences, seed, test_sequences : int
+        See `neurosim_tasks.random_sequences.RandomSequences`.
 
     Raises
     ------
@@ -77,7 +71,7 @@ class Sine(RandomSequences):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """What sets the frequency."""
+        """Name the channel that sets the frequency."""
         return ("frequency",)
 
     @property
