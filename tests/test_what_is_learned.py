@@ -1,7 +1,6 @@
 """The study of what is learned: rows that can be run, rates chosen alike, tables of what came."""
 
-import runpy
-import tomllib
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,79 +8,89 @@ import numpy as np
 import pandas as pd
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "what_is_learned.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture
-def script(tmp_path):
-    found = runpy.run_path(str(SCRIPT))
-    found["keep"].__globals__["CHOSEN"] = tmp_path / "chosen.toml"
-    return found
+def study(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    for name in ("cases", "runs", "choices", "results", "figure"):
+        importlib.import_module(f"study.{name}")
+    return importlib.import_module("study")
 
 
-def test_every_row_is_a_config_that_can_be_run(script):
-    cases = [case for some in script["tables"]().values() for case in some]
+def test_every_row_is_a_config_that_can_be_run(study):
+    cases = [case for some in study.cases.tables({}).values() for case in some]
     names = [(case.name, method.name) for case in cases for method in case.methods]
     assert len(set(names)) == len(names)
     for case in cases:
         for method in case.methods[:: 1 if case.name == "parity" else 4]:
-            made = script["config"](case, method, 0.01, True, 10, False)
+            made = study.runs.config(case, method, 0.01, True, 10, False)
             rate = made.rule.learning_rate
             falling = rate["B"] if method.only else rate
             assert (falling.start, falling.over) == (0.01, case.epochs)
             assert made.substrate.assumed == case.substrate
             assert made.training.held_out == 0
-            assert script["config"](case, method, 0.01, False, 1, True).training.held_out > 0
+            assert study.runs.config(case, method, 0.01, False, 1, True).training.held_out > 0
 
 
-def search(script, error, rates=(0.003, 0.01, 0.03)):
+def search(study, path, error, rates=(0.003, 0.01, 0.03)):
     """Settle a row whose error is a function of the rate, until it is settled; rates tried."""
-    case, method = script["tables"]()["small"][0], script["READOUT"]
-    grids = {(case.name, method.name): list(rates)}
+    case, method = study.cases.tables({})["small"][0], study.cases.READOUT
+    choices, key = study.choices.Choices(path), (case.name, method.name)
+    grids = {key: list(rates)}
     for _ in range(20):
-        grid = grids[case.name, method.name]
+        grid = grids[key]
         tried = {(rate, falls): [error(rate)] * 2 for rate in grid for falls in (False, True)}
-        if script["settled"](case, method, grids, {(case.name, method.name): tried}):
-            return grid, tomllib.loads((script["keep"].__globals__["CHOSEN"]).read_text())
+        if study.choices.settled(case, method, grids, {key: tried}, choices):
+            return grid, choices.read()["parity"]["readout alone"]
     raise AssertionError("never settled")
 
 
 @pytest.mark.parametrize("best", [0.01, 0.0004, 0.3])
-def test_the_best_rate_is_not_at_an_edge_of_what_was_tried(script, best):
-    grid, chosen = search(script, lambda rate: abs(np.log(rate / best)))
-    rate = chosen["parity"]["readout alone"]["rate"]
-    assert min(grid) < rate < max(grid) or len(grid) == 3 + script["FURTHER"]
+def test_the_best_rate_is_not_at_an_edge_of_what_was_tried(study, tmp_path, best):
+    grid, chosen = search(study, tmp_path / "chosen.toml", lambda r: abs(np.log(r / best)))
+    rate = chosen["rate"]
+    assert min(grid) < rate < max(grid) or len(grid) == 3 + study.choices.FURTHER
     assert rate == pytest.approx(min(grid, key=lambda rate: abs(np.log(rate / best))), rel=0.01)
 
 
-def test_a_row_that_always_diverges_is_settled(script):
-    grid, chosen = search(script, lambda rate: np.inf)
+@pytest.mark.parametrize(("times", "rate"), [(1.9, 0.003), (2.1, 0.01)])
+def test_the_next_lower_rate_is_taken_if_it_is_as_good(study, tmp_path, times, rate):
+    errors = {0.001: 1.2, 0.003: times, 0.01: 1.0, 0.03: 5.0}  # two rates lower is not looked at
+    _, chosen = search(study, tmp_path / "chosen.toml", errors.get, sorted(errors))
+    assert (chosen["rate"], chosen["held_out_mse"]) == (rate, errors[rate])
+
+
+def test_a_row_that_always_diverges_is_settled(study, tmp_path):
+    grid, chosen = search(study, tmp_path / "chosen.toml", lambda rate: np.inf)
     assert len(grid) == 3
-    assert chosen["parity"]["readout alone"]["tried"] == 6
+    assert chosen["tried"] == 6
 
 
-def test_a_row_is_tuned_trained_and_printed(script, tmp_path):
+def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     case = replace(
-        script["tables"]()["small"][0],
+        study.cases.tables({})["small"][0],
         task={"name": "parity", "bits": 2, "steps": 4, "sequences": 2, "test_sequences": 2},
         network={"hidden": 3},
-        methods=[script["READOUT"], script["BP"]],
+        methods=[study.cases.READOUT, study.cases.BP],
         epochs=2,
         batch=2,
         tuning=(1,),
     )
-    script["tune"].__globals__["FURTHER"] = 0
-    script["report"].__globals__["REPORTING"] = (10, 11)
-    script["tune"]([case], 1, tmp_path / "study")
-    frame = script["report"]([case], 1, tmp_path / "study")
+    monkeypatch.setattr(study.choices, "FURTHER", 0)
+    monkeypatch.setattr(study.results, "REPORTING", (10, 11))
+    choices, out = study.choices.Choices(tmp_path / "chosen.toml"), tmp_path / "study"
+    study.choices.tune([case], choices, 1, out)
+    frame = study.results.report([case], choices, 1, out)
     assert frame.groupby("method")["seed"].apply(list).tolist() == [[10, 11]] * 2
     assert frame[["test_mse", "refitted_test_mse", "ridge", "seconds"]].notna().all(axis=None)
-    table = "\n".join(script["markdown"](frame))
+    table = "\n".join(study.results.markdown(frame))
     assert "| ridge readout of the untrained network |" in table
     assert "| *BPTT* (not local) |" in table
-    before = {path: path.stat().st_mtime for path in (tmp_path / "study").rglob("result.json")}
-    script["tune"]([case], 1, tmp_path / "study")  # nothing is left to choose, nothing is run
-    again = script["report"]([case], 1, tmp_path / "study")
+    before = {path: path.stat().st_mtime for path in out.rglob("result.json")}
+    study.choices.tune([case], choices, 1, out)  # nothing is left to choose, nothing is run
+    again = study.results.report([case], choices, 1, out)
     pd.testing.assert_frame_equal(again, frame)
-    assert before == {p: p.stat().st_mtime for p in (tmp_path / "study").rglob("result.json")}
-    assert script["draw"](frame).axes
+    assert before == {path: path.stat().st_mtime for path in out.rglob("result.json")}
+    assert study.figure.draw(frame).axes

@@ -1,0 +1,81 @@
+"""What came of the rows of a table, on seeds on which nothing was chosen; as a table."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from study.cases import Case
+from study.choices import Choices
+from study.runs import config, done
+
+REPORTING = (10, 11, 12, 13, 14)
+SCORES = ["status", "test_mse", "test_accuracy", "refitted_test_mse", "untrained_test_mse"]
+RIDGE = "baseline.ridge readout of the untrained network"
+
+
+def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.DataFrame:
+    """Train with what was chosen; rows of which nothing was are left out."""
+    known = choices.read()
+    rows = [
+        (case, method, seed)
+        for case in cases
+        for method in case.methods
+        if method.name in known.get(case.name, {})
+        for seed in REPORTING
+    ]
+    picked = [known[case.name][method.name] for case, method, _ in rows]
+    configs = [
+        config(case, method, choice["rate"], choice["falls"], seed, held_out=False)
+        for (case, method, seed), choice in zip(rows, picked, strict=True)
+    ]
+    found = done(configs, jobs, out).rename(columns={RIDGE: "ridge"})
+    what = [
+        {"case": case.name, "method": method.name, "seed": seed, "local": method.local}
+        | choice
+        | {"passes": made.simulator()._plan.passes}
+        for (case, method, seed), choice, made in zip(rows, picked, configs, strict=True)
+    ]
+    scores = found.reindex(columns=[*SCORES, "ridge", "seconds"])
+    return pd.concat([pd.DataFrame(what), scores], axis=1)
+
+
+def number(value: float) -> str:
+    """Write an error."""
+    return "diverged" if not np.isfinite(value) else f"{value:.2g}"
+
+
+def spread(values: pd.Series) -> str:
+    """Write a mean, with the least and the greatest; of runs that diverged how many."""
+    fine = values[np.isfinite(values)]
+    if not len(fine):
+        return "diverged"
+    lost = len(values) - len(fine)
+    said = f"{number(fine.mean())} ({number(fine.min())} to {number(fine.max())})"
+    return said + (f"; {lost} of {len(values)} diverged" if lost else "")
+
+
+def markdown(frame: pd.DataFrame) -> Iterator[str]:
+    """Write a table for every case."""
+    for case, rows in frame.groupby("case", sort=False):
+        yield f"\n**{case}**\n"
+        accurate = bool(rows["test_accuracy"].notna().any())
+        head = ["", "test MSE", *["accuracy"] * accurate, "readout refitted"]
+        head += ["rate", "passes", "seconds"]
+        yield f"| {' | '.join(head)} |"
+        yield "|" + "---|" * len(head)
+        ridge = [number(rows["ridge"].mean()), *[""] * accurate, "", "", "1", ""]
+        yield f"| ridge readout of the untrained network | {' | '.join(ridge)} |"
+        for method, some in rows.groupby("method", sort=False):
+            name = method if some["local"].all() else f"*{method}* (not local)"
+            rate = f"{some['rate'].iloc[0]:.2g}{', falling' * bool(some['falls'].iloc[0])}"
+            cells = [
+                spread(some["test_mse"]),
+                *[f"{some['test_accuracy'].mean():.3f}"] * accurate,
+                number(some["refitted_test_mse"].mean()),
+                rate,
+                str(some["passes"].iloc[0]),
+                f"{some['seconds'].median():.2g}",
+            ]
+            yield f"| {name} | {' | '.join(cells)} |"
