@@ -68,6 +68,25 @@ def test_a_row_that_always_diverges_is_settled(study, tmp_path):
     assert chosen["tried"] == 6
 
 
+@pytest.mark.parametrize(
+    ("table", "method", "steps", "updates"),
+    [
+        ("small", "BPTT", 600, 1500),  # 30 sequences in 50 epochs
+        ("copying", "ANP, window 15, 16 pairs", 300, 2000),  # 20 sequences of 15 steps in 100
+        ("copying", "BPTT, chunks of 100", 300, 2000),
+        ("mackey_glass", "ANP, window 20, 16 pairs", 1000, 2500),
+        ("mackey_glass", "learned feedback", 1000, 50_000),
+        ("mackey_glass", "BPTT, chunks of 100", 1000, 500),
+    ],
+)
+def test_updates_are_counted_per_sequence_window_chunk_or_step(
+    study, table, method, steps, updates
+):
+    case = study.cases.tables({})[table][0]
+    row = next(m for m in case.methods if m.name == method)
+    assert study.results.updates(case, row, steps) == updates
+
+
 def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     case = replace(
         study.cases.tables({})["small"][0],
@@ -85,6 +104,7 @@ def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     frame = study.results.report([case], choices, 1, out)
     assert frame.groupby("method")["seed"].apply(list).tolist() == [[10, 11]] * 2
     assert frame[["test_mse", "refitted_test_mse", "ridge", "seconds"]].notna().all(axis=None)
+    assert set(frame["updates"]) == {4}  # two sequences in two epochs
     table = "\n".join(study.results.markdown(frame))
     assert "| ridge readout of the untrained network |" in table
     assert "| *BPTT* (not local) |" in table

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from study.cases import Case
+from neurosim.experiments.folder import Folder
+from neurosim.experiments.sweep.results import POOL
+from study.cases import Case, Method
 from study.choices import Choices
 from study.runs import config, done
 
@@ -34,11 +36,26 @@ def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.Data
     what = [
         {"case": case.name, "method": method.name, "seed": seed, "local": method.local}
         | choice
-        | {"passes": made.simulator()._plan.passes}
-        for (case, method, seed), choice, made in zip(rows, picked, configs, strict=True)
+        | {
+            "passes": made.simulator()._plan.passes,
+            "updates": updates(case, method, Folder(out / POOL / run).epochs()["steps"].max()),
+        }
+        for (case, method, seed), choice, made, run in zip(
+            rows, picked, configs, found["run"], strict=True
+        )
     ]
     scores = found.reindex(columns=[*SCORES, "ridge", "seconds"])
     return pd.concat([pd.DataFrame(what), scores], axis=1)
+
+
+def updates(case: Case, method: Method, steps: int) -> int:
+    """Count the changes of every weight, of a case with so many steps an epoch."""
+    if not steps > 0:  # it diverged at once
+        return 0
+    sequence = steps // case.task.get("sequences", 1)
+    rule = method.rule
+    online = sequence if rule.get("schedule") == "sequence" else 1
+    return case.epochs * steps // min(rule.get("window", rule.get("chunk", online)), sequence)
 
 
 def number(value: float) -> str:
@@ -62,10 +79,10 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
         yield f"\n**{case}**\n"
         accurate = bool(rows["test_accuracy"].notna().any())
         head = ["", "test MSE", *["accuracy"] * accurate, "readout refitted"]
-        head += ["rate", "passes", "seconds"]
+        head += ["rate", "passes", "updates", "seconds"]
         yield f"| {' | '.join(head)} |"
         yield "|" + "---|" * len(head)
-        ridge = [number(rows["ridge"].mean()), *[""] * accurate, "", "", "1", ""]
+        ridge = [number(rows["ridge"].mean()), *[""] * accurate, "", "", "1", "", ""]
         yield f"| ridge readout of the untrained network | {' | '.join(ridge)} |"
         for method, some in rows.groupby("method", sort=False):
             name = method if some["local"].all() else f"*{method}* (not local)"
@@ -76,6 +93,7 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
                 number(some["refitted_test_mse"].mean()),
                 rate,
                 str(some["passes"].iloc[0]),
+                f"{some['updates'].max():,}",
                 f"{some['seconds'].median():.2g}",
             ]
             yield f"| {name} | {' | '.join(cells)} |"
