@@ -14,6 +14,7 @@ from study.runs import config, done
 
 REPORTING = (10, 11, 12, 13, 14)
 SCORES = ["status", "test_mse", "test_accuracy", "refitted_test_mse", "untrained_test_mse"]
+PART = 0.1  # of the error of the ridge readout: how many updates until there
 RIDGE = "baseline.ridge readout of the untrained network"
 
 
@@ -33,19 +34,22 @@ def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.Data
         for (case, method, seed), choice in zip(rows, picked, strict=True)
     ]
     found = done(configs, jobs, out).rename(columns={RIDGE: "ridge"})
-    what = [
-        {"case": case.name, "method": method.name, "seed": seed, "local": method.local}
-        | choice
-        | {
-            "passes": made.simulator()._plan.passes,
-            "updates": updates(case, method, Folder(out / POOL / run).epochs()["steps"].max()),
-        }
-        for (case, method, seed), choice, made, run in zip(
-            rows, picked, configs, found["run"], strict=True
+    found = found.reindex(columns=["run", *SCORES, "ridge", "seconds"])
+    what = []
+    for k, (case, method, seed) in enumerate(rows):
+        history = Folder(out / POOL / found["run"][k]).epochs()
+        of_all = updates(case, method, history["steps"].max())
+        there = history.loc[history["test_mse"] < PART * found["ridge"][k], "epoch"]
+        what.append(
+            {"case": case.name, "method": method.name, "seed": seed, "local": method.local}
+            | picked[k]
+            | {
+                "passes": configs[k].simulator()._plan.passes,
+                "updates": of_all,
+                "there": of_all * there.min() / case.epochs if len(there) else np.inf,
+            }
         )
-    ]
-    scores = found.reindex(columns=[*SCORES, "ridge", "seconds"])
-    return pd.concat([pd.DataFrame(what), scores], axis=1)
+    return pd.concat([pd.DataFrame(what), found.drop(columns="run")], axis=1)
 
 
 def updates(case: Case, method: Method, steps: int) -> int:
@@ -61,6 +65,11 @@ def updates(case: Case, method: Method, steps: int) -> int:
 def number(value: float) -> str:
     """Write an error."""
     return "diverged" if not np.isfinite(value) else f"{value:.2g}"
+
+
+def count(value: float) -> str:
+    """Write a number of updates."""
+    return "never" if np.isinf(value) else f"{value:,.0f}"
 
 
 def spread(values: pd.Series) -> str:
@@ -79,7 +88,7 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
         yield f"\n**{case}**\n"
         accurate = bool(rows["test_accuracy"].notna().any())
         head = ["", "test MSE", *["accuracy"] * accurate, "readout refitted"]
-        head += ["rate", "passes", "updates", "seconds"]
+        head += ["rate", "passes", "updates: to a tenth of ridge's", "seconds"]
         yield f"| {' | '.join(head)} |"
         yield "|" + "---|" * len(head)
         ridge = [number(rows["ridge"].mean()), *[""] * accurate, "", "", "1", "", ""]
@@ -93,7 +102,7 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
                 number(some["refitted_test_mse"].mean()),
                 rate,
                 str(some["passes"].iloc[0]),
-                f"{some['updates'].max():,}",
+                f"{some['updates'].max():,}: {count(some['there'].median())}",
                 f"{some['seconds'].median():.2g}",
             ]
             yield f"| {name} | {' | '.join(cells)} |"
