@@ -4,12 +4,13 @@ import itertools
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tomli_w
 
 import neurosim as ns
-from neurosim.experiments.config import parse
+from neurosim.experiments.config import Config, parse
 from neurosim.files import whole
 from study.cases import TUNING, Case, Method
 from study.runs import config, done
@@ -36,6 +37,15 @@ class Choices:
             temporary.write_text(tomli_w.dumps(everything))
 
 
+def errors_of(trials: list[tuple[tuple, Any, Config]], jobs: int, out: Path) -> dict:
+    """Do runs of rows and choices; give errors by row and choice, infinite where one diverged."""
+    found = done([made for *_, made in trials], jobs, out).reindex(columns=["test_mse"])
+    of_rows: dict = {}
+    for (row, choice, _), error in zip(trials, found["test_mse"].fillna(np.inf), strict=True):
+        of_rows.setdefault(row, {}).setdefault(choice, []).append(error)
+    return of_rows
+
+
 def tune(cases: list[Case], choices: Choices, jobs: int, out: Path) -> None:
     """Choose rates of all rows side by side; a row whose best rate is at an edge goes on."""
     known = choices.read()
@@ -43,19 +53,13 @@ def tune(cases: list[Case], choices: Choices, jobs: int, out: Path) -> None:
     grids = {(c.name, m.name): [m.rate / HALF, m.rate, m.rate * HALF] for c, m in rows}
     while rows:
         trials = [
-            (case, method, rate, falls, seed)
+            ((case.name, method.name), (rate, falls), config(case, method, rate, falls, seed, True))
             for case, method in rows
             for rate in grids[case.name, method.name]
             for falls in (False, True)
             for seed in case.tuning
         ]
-        found = done([config(*trial, held_out=True) for trial in trials], jobs, out)
-        finished = found["status"] == "finished"
-        found = found.reindex(columns=["test_mse"])["test_mse"].where(finished, np.inf)
-        errors: dict = {}
-        for (case, method, rate, falls, _), error in zip(trials, found, strict=True):
-            of_row = errors.setdefault((case.name, method.name), {})
-            of_row.setdefault((rate, falls), []).append(error)
+        errors = errors_of(trials, jobs, out)
         rows = [row for row in rows if not settled(*row, grids, errors, choices)]
 
 

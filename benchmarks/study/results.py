@@ -6,16 +6,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neurosim.experiments.config import Config
 from neurosim.experiments.folder import Folder
+from neurosim.experiments.markdown import table
 from neurosim.experiments.sweep.results import POOL
 from study.cases import Case, Method
 from study.choices import Choices
 from study.runs import config, done
 
 REPORTING = (10, 11, 12, 13, 14)
-SCORES = ["status", "test_mse", "test_accuracy", "refitted_test_mse", "untrained_test_mse"]
 PART = 0.1  # of the error of the ridge readout: how many updates until there
 RIDGE = "baseline.ridge readout of the untrained network"
+SCORES = ["status", "test_mse", "test_accuracy", "refitted_test_mse", "untrained_test_mse", "ridge"]
+COSTS = ["seconds", "seconds_per_step"]
+
+
+def beside(what: list[dict], configs: list[Config], jobs: int, out: Path) -> pd.DataFrame:
+    """Do runs, and put what came of each beside what it is."""
+    found = done(configs, jobs, out).rename(columns={RIDGE: "ridge"})
+    passes = [made.simulator()._plan.passes for made in configs]
+    scores = found.reindex(columns=["run", *SCORES, *COSTS])
+    return pd.concat([pd.DataFrame(what).assign(passes=passes), scores], axis=1)
 
 
 def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.DataFrame:
@@ -33,23 +44,18 @@ def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.Data
         config(case, method, choice["rate"], choice["falls"], seed, held_out=False)
         for (case, method, seed), choice in zip(rows, picked, strict=True)
     ]
-    found = done(configs, jobs, out).rename(columns={RIDGE: "ridge"})
-    found = found.reindex(columns=["run", *SCORES, "ridge", "seconds"])
-    what = []
-    for k, (case, method, seed) in enumerate(rows):
-        history = Folder(out / POOL / found["run"][k]).epochs()
+    what = [
+        {"case": case.name, "method": method.name, "seed": seed, "local": method.local} | choice
+        for (case, method, seed), choice in zip(rows, picked, strict=True)
+    ]
+    frame, counts = beside(what, configs, jobs, out), []
+    for (case, method, _), run, ridge in zip(rows, frame["run"], frame["ridge"], strict=True):
+        history = Folder(out / POOL / run).epochs()
         of_all = updates(case, method, history["steps"].max())
-        there = history.loc[history["test_mse"] < PART * found["ridge"][k], "epoch"]
-        what.append(
-            {"case": case.name, "method": method.name, "seed": seed, "local": method.local}
-            | picked[k]
-            | {
-                "passes": configs[k].simulator()._plan.passes,
-                "updates": of_all,
-                "there": of_all * there.min() / case.epochs if len(there) else np.inf,
-            }
-        )
-    return pd.concat([pd.DataFrame(what), found.drop(columns="run")], axis=1)
+        there = history.loc[history["test_mse"] < PART * ridge, "epoch"]
+        updated = of_all * there.min() / case.epochs if len(there) else np.inf
+        counts.append({"updates": of_all, "there": updated})
+    return frame.join(pd.DataFrame(counts))
 
 
 def updates(case: Case, method: Method, steps: int) -> int:
@@ -62,9 +68,9 @@ def updates(case: Case, method: Method, steps: int) -> int:
     return case.epochs * steps // min(rule.get("window", rule.get("chunk", online)), sequence)
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 2) -> str:
     """Write an error."""
-    return "diverged" if not np.isfinite(value) else f"{value:.2g}"
+    return "diverged" if not np.isfinite(value) else f"{value:.{digits}g}"
 
 
 def count(value: float) -> str:
@@ -72,13 +78,14 @@ def count(value: float) -> str:
     return "never" if np.isinf(value) else f"{value:,.0f}"
 
 
-def spread(values: pd.Series) -> str:
+def spread(values: pd.Series, digits: int = 2) -> str:
     """Write a mean, with the least and the greatest; of runs that diverged how many."""
     fine = values[np.isfinite(values)]
     if not len(fine):
         return "diverged"
     lost = len(values) - len(fine)
-    said = f"{number(fine.mean())} ({number(fine.min())} to {number(fine.max())})"
+    mean, least, most = (number(x, digits) for x in (fine.mean(), fine.min(), fine.max()))
+    said = f"{mean} ({least} to {most})"
     return said + (f"; {lost} of {len(values)} diverged" if lost else "")
 
 
@@ -89,20 +96,19 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
         accurate = bool(rows["test_accuracy"].notna().any())
         head = ["", "test MSE", *["accuracy"] * accurate, "readout refitted"]
         head += ["rate", "passes", "updates: to a tenth of ridge's", "seconds"]
-        yield f"| {' | '.join(head)} |"
-        yield "|" + "---|" * len(head)
         ridge = [number(rows["ridge"].mean()), *[""] * accurate, "", "", "1", "", ""]
-        yield f"| ridge readout of the untrained network | {' | '.join(ridge)} |"
+        lines = [["ridge readout of the untrained network", *ridge]]
         for method, some in rows.groupby("method", sort=False):
             name = method if some["local"].all() else f"*{method}* (not local)"
             rate = f"{some['rate'].iloc[0]:.2g}{', falling' * bool(some['falls'].iloc[0])}"
-            cells = [
+            lines.append([
+                name,
                 spread(some["test_mse"]),
                 *[f"{some['test_accuracy'].mean():.3f}"] * accurate,
                 number(some["refitted_test_mse"].mean()),
                 rate,
-                str(some["passes"].iloc[0]),
+                some["passes"].iloc[0],
                 f"{some['updates'].max():,}: {count(some['there'].median())}",
                 f"{some['seconds'].median():.2g}",
-            ]
-            yield f"| {name} | {' | '.join(cells)} |"
+            ])  # fmt: skip
+        yield from table(head, lines, len(head))

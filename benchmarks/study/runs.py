@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 import neurosim as ns
+from neurosim.errors import NeurosimError
 from neurosim.experiments.config import Config, parse
 from neurosim.experiments.sweep.board import Board
-from neurosim.experiments.sweep.runs import Run
+from neurosim.experiments.sweep.runs import FAILED, Run
 from neurosim.experiments.sweep.sweep import Sweep, Workers
 from study.cases import Case, Method
 
@@ -34,11 +35,20 @@ def config(case: Case, method: Method, rate: float, falls: bool, seed: int, held
 
 
 def done(configs: list[Config], jobs: int, out: Path) -> pd.DataFrame:
-    """Do runs that are not done, and give a row for every config, as `ns.load_results` has it."""
+    """Do runs that are not done, and give a row for every config, as `ns.load_results` has it.
+
+    Raises
+    ------
+    NeurosimError
+        If one failed, for another reason than that its numbers blew up; all others are done then.
+    """
     runs = [Run(config) for config in configs]
     unlike = list({run.name: run for run in runs}.values())
     epochs = sum(run.config.training.epochs for run in unlike)
     with Workers(jobs) as workers, Board("study", len(unlike), epochs) as board:
-        Sweep(unlike, out).run(workers, board.seen, board.reached)
+        outcomes = Sweep(unlike, out).run(workers, board.seen, board.reached)
+    for outcome in outcomes:
+        if outcome.status == FAILED:
+            raise NeurosimError(f"{outcome.run.config.where}: {outcome.reason}")
     rows = ns.load_results(out, costs=True).set_index("run")
     return rows.loc[[run.name for run in runs]].reset_index()
