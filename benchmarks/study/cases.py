@@ -117,7 +117,7 @@ COPYING = {"name": "copying", "length": 5, "delay": 5, "sequences": 20}
 
 def reach():
     """How far it goes: neurons, steps, pairs."""
-    some = [READOUT, NP_16, NP_2, BP]
+    some = [NP_16, NP_2, BP]
     for name in BOTH_TASKS:
         for n in (5, 30, 100):
             network = {**TEN, "hidden": n}
