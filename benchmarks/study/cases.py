@@ -25,6 +25,10 @@ BACK = {**SEQUENCE, **APART, "resync_every": 1}
 READOUT = Method("readout alone", {"name": "ANP", **SEQUENCE}, 3e-2, only=("B",))
 NP_16 = Method("NP, return to go, 16 pairs", {"name": "NP", **TO_GO, **APART})
 NP_2 = Method("NP, return to go, two passes", {"name": "NP", **TO_GO}, 3e-3)
+WP_16 = Method(
+    "WP, global, 16 pairs", {"name": "WP", **SEQUENCE, "pairs": 16, "reward": "global"}, 3e-3
+)
+FEEDBACK = Method("learned feedback", {"name": "LearnedFeedback", "feedback_rate": 1.0, **SEQUENCE})
 BP = Method("BPTT", {"name": "BPTT", "schedule": "sequence"}, local=False)
 SMALL = [
     READOUT,
@@ -35,10 +39,8 @@ SMALL = [
     Method("NP, local, set back, 16 pairs", {"name": "NP", **BACK}),
     Method("ANP, local, set back, 16 pairs", {"name": "ANP", **BACK}),
     Method("NP, global, 16 pairs", {"name": "NP", **SEQUENCE, **APART, "reward": "global"}),
-    Method(
-        "WP, global, 16 pairs", {"name": "WP", **SEQUENCE, "pairs": 16, "reward": "global"}, 3e-3
-    ),
-    Method("learned feedback", {"name": "LearnedFeedback", "feedback_rate": 1.0, **SEQUENCE}),
+    WP_16,
+    FEEDBACK,
     Method("ANP, local, two passes (the paper's)", {"name": "ANP", **SEQUENCE}, 3e-3),
     BP,
     Method("BPTT, k = 1", {"name": "BPTT", "truncate": 1, "schedule": "sequence"}, local=False),
@@ -117,15 +119,14 @@ COPYING = {"name": "copying", "length": 5, "delay": 5, "sequences": 20}
 
 def reach():
     """How far it goes: neurons, steps, pairs."""
-    some = [NP_16, NP_2, BP]
-    for name in BOTH_TASKS:
-        for n in (5, 30, 100):
-            network = {**TEN, "hidden": n}
-            yield Case(f"{name}, N = {n}", TASKS[name], network, some, tuning=TUNING[:1])
-        for steps in (50, 100):
-            task = {**TASKS[name], "steps": steps}
-            yield Case(f"{name}, T = {steps}", task, TEN, some, tuning=TUNING[:1])
-        yield Case(f"{name}, pairs", TASKS[name], TEN, PAIRS, tuning=TUNING[:1])
+    some = [NP_16, NP_2, FEEDBACK, BP]
+    how = {"tuning": TUNING[:1]}
+    for n in (5, 30, 100):
+        network = {**TEN, "hidden": n}
+        yield Case(f"parity, N = {n}", TASKS["parity"], network, [*some, WP_16], **how)
+    for name, steps in (("flip-flop", 50), ("flip-flop", 100), ("parity", 100)):
+        yield Case(f"{name}, T = {steps}", {**TASKS[name], "steps": steps}, TEN, some, **how)
+    yield Case("parity, pairs", TASKS["parity"], TEN, PAIRS, **how)
 
 
 def weather(starts: dict):
