@@ -54,7 +54,7 @@ def main() -> None:
         else:
             frame = results.report(some, CHOSEN, given.jobs, given.out)
             frame.to_parquet(given.out / f"{name}.parquet", index=False)
-            print(f"\n## {name}", *results.markdown(frame), sep="\n")
+            print(f"\n## {name}\n", *results.overview(frame), *results.markdown(frame), sep="\n")
 
 
 if __name__ == "__main__":

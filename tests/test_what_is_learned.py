@@ -108,6 +108,14 @@ def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     table = "\n".join(study.results.markdown(frame))
     assert "| ridge readout of the untrained network |" in table
     assert "| *BPTT* (not local) |" in table
+    lines = study.results.overview(frame)  # one case and two methods: methods are rows
+    assert lines[0] == "|  | parity |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == [
+        "| ridge readout, untrained",
+        "| readout alone",
+        "| BPTT",
+    ]
+    assert study.results.spread(frame.loc[frame["method"] == "BPTT", "test_mse"]) in lines[-1]
     before = {path: path.stat().st_mtime for path in out.rglob("result.json")}
     study.choices.tune([case], choices, 1, out)  # nothing is left to choose, nothing is run
     again = study.results.report([case], choices, 1, out)

@@ -89,6 +89,16 @@ def spread(values: pd.Series, digits: int = 2) -> str:
     return said + (f"; {lost} of {len(values)} diverged" if lost else "")
 
 
+def overview(frame: pd.DataFrame) -> list[str]:
+    """Write the test errors of all cases and methods as one table; rows are what is more."""
+    errors = frame.groupby(["case", "method"])["test_mse"].agg(spread).unstack()
+    cases, methods = (list(dict.fromkeys(frame[name])) for name in ("case", "method"))
+    errors = errors.reindex(index=cases, columns=methods).fillna("")
+    errors.insert(0, "ridge readout, untrained", frame.groupby("case")["ridge"].mean().map(number))
+    errors = errors if len(cases) > len(methods) else errors.T
+    return table(["", *errors.columns], errors.reset_index().to_numpy(), len(errors.columns) + 1)
+
+
 def markdown(frame: pd.DataFrame) -> Iterator[str]:
     """Write a table for every case."""
     for case, rows in frame.groupby("case", sort=False):
