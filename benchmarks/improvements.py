@@ -12,7 +12,7 @@ there now were chosen by the last fifth of a series, of Mackey-Glass too.
 `report` trains with them on seeds 10 to 14, which no rate was chosen on, and prints the table
 of test errors. A seed is that of the network, the noise and, where the data are drawn, the data.
 `ridge` has no rates: it is the ridge readout of each start, untrained, on the same seeds: the best
-that any readout of that network can do.
+that any linear readout of that network can do.
 
 Runs are kept in the folder that --out names (`study` by default) and done once; Ctrl-C loses an
 epoch at most. The rows of the last report are there too, as improvements.parquet. A method is a few

@@ -41,9 +41,10 @@ inputs.shape, targets.shape
 # a little noise of its own. What is broadcast is how the loss changed by it; a neuron that was
 # pushed up when things went better is to go up. With `reward="return_to_go"` a neuron is credited
 # with the losses of its own step *and of all later ones*, so that noise which spoils the output ten
-# steps later is found out. (A flip-flop can be learned without, parity cannot: see
-# `docs/what_is_learned.md`.) 16 pairs of opposite noise average what would be lost in each other's
-# noise; the readout and the hidden layer have pairs of their own. The rate falls along a cosine.
+# steps later is found out. (A flip-flop is learned as well without; of parity the error is hundreds
+# of times larger without: see `docs/what_is_learned.md`.) Averaging over 16 pairs of opposite noise
+# reduces the variance of what is estimated; the readout and the hidden layer have pairs of their
+# own. The rate falls along a cosine.
 
 # %%
 net = ns.rnn(task.n_inputs, 10, task.n_targets, recurrent="orthogonal", gain=0.9, bias=0.3, seed=1)

@@ -169,10 +169,10 @@ rows["best readout of the untrained network"] = {
 pd.DataFrame(rows).T.round(4)
 
 # %% [markdown]
-# It can: an accuracy of 1, from one scalar per step and noise that no one injected or measured. A
-# reward per step credits nothing that comes later, and ends a good way behind; NP cannot tell its
-# small noise from the chip's. That is one seed and one rate for all:
-# `docs/what_is_learned.md`, in the repository, has more of both, and other faults of chips.
+# It can: an accuracy of 1, from one scalar per step and noise that was neither injected nor
+# measured. A reward per step gets most signs right too, at forty times the error, for it credits
+# nothing that comes later; NP cannot tell its small noise from the chip's. That is one seed and one
+# rate for all: `docs/what_is_learned.md`, in the repository, has more of both.
 
 # %% [markdown]
 # ## A sweep

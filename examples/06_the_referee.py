@@ -211,14 +211,15 @@ refitted.rename_axis("seed", axis=1).map("{:.1e}".format)
 #   the mean, and ANP is level with a readout alone: between its two rates in the mean.
 # - **By their hidden layers** backpropagation's is better than the one that was drawn, on four
 #   seeds of five and by half in the mean; ANP's is not: better on two seeds, worse on three.
-# - **The best readout of the untrained network is below everything that was learned**, by a factor
-#   of four at the least. Sixty random neurons with this start hold what Mackey-Glass needs, and the
-#   curves show mostly how far forty epochs of steps get a readout whose inputs are alike.
+# - **The best linear readout of the untrained network is below everything that was learned**, by a
+#   factor of four in the mean and of two at the least. Sixty random neurons with this start hold
+#   what Mackey-Glass needs, and the curves show mostly how far forty epochs of steps get a readout
+#   whose inputs are alike.
 # - All are far ahead of linear regression on the inputs, because this start remembers. That is the
 #   start's merit, not the rule's.
 #
 # So a test error alone does not say whether a rule teaches a hidden layer: ask it of a task that no
 # readout of the untrained network can do. In notebook 1 ten neurons learn one from a scalar, in
-# notebook 3 on a noisy chip. `docs/what_is_learned.md`, in the repository, asks it of many tasks
-# and sizes, with rates chosen alike for every row; `docs/alignment.md` asks which gradient rules
+# notebook 3 on a noisy chip. `docs/what_is_learned.md`, in the repository, asks it of more tasks,
+# with rates tuned by one procedure for every row; `docs/alignment.md` asks which gradient rules
 # follow.

@@ -134,7 +134,7 @@ class Preset:
 best_local = Preset(
     network={"recurrent": "orthogonal", "gain": 0.9, "input_gain": 1.0, "bias": 0.1},
     rule=ANP(
-        learning_rate=1e-3,
+        learning_rate=3e-4,
         reward="return_to_go",
         window=20,
         resync_every=20,

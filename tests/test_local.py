@@ -239,7 +239,11 @@ def test_a_budget_says_what_options_change():
     ]
     assert "as set     passes = 'both': both passes are noisy, none is clean" in str(rule.budget())
     later = ns.NP(1e-3, reward="global", window=20, resync_every=20, pairs=4).budget().options
-    assert "pairs = 4: 8 perturbed passes beside the baseline, each with its opposite" in later
+    pairs = next(line for line in later if line.startswith("pairs"))
+    assert pairs == (
+        "pairs = 4: 8 perturbed passes beside the baseline, each with its opposite; "
+        "a broadcast scalar for each pair"
+    )
     assert any("keeps an eligibility" in line and "at an episode's end" in line for line in later)
     assert not any(
         "episode's end" in line for line in ns.NP(1e-3, reward="return_to_go").budget().options

@@ -87,6 +87,21 @@ def test_updates_are_counted_per_sequence_window_chunk_or_step(
     assert study.results.updates(case, row, steps) == updates
 
 
+def test_a_table_says_on_how_many_seeds_a_row_has_learned(study):
+    of_methods = {"some": (0.01, 0.5), "all": (0.01, 0.03), "none": (1.0, np.inf)}
+    rows = [
+        {"case": case, "method": method, "test_mse": error, "ridge": 1.0, "lags": 0.5}
+        for case in ("one", "two", "three", "four")
+        for method, errors in of_methods.items()
+        for error in errors
+    ]
+    lines = study.results.overview(pd.DataFrame(rows))
+    assert lines[0] == (
+        "|  | ridge readout, untrained | linear regression on 24 lags | some | all | none |"
+    )
+    assert lines[2] == "| one | 1 | 0.5 | 0.26, 1/2 | 0.02 | diverged |"
+
+
 def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     case = replace(
         study.cases.tables({})["small"][0],
@@ -106,16 +121,17 @@ def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     assert frame[["test_mse", "refitted_test_mse", "ridge", "seconds"]].notna().all(axis=None)
     assert set(frame["updates"]) == {4}  # two sequences in two epochs
     table = "\n".join(study.results.markdown(frame))
-    assert "| ridge readout of the untrained network |" in table
+    assert "| ridge readout, untrained |" in table
     assert "| *BPTT* (not local) |" in table
     lines = study.results.overview(frame)  # one case and two methods: methods are rows
     assert lines[0] == "|  | parity |"
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         "| ridge readout, untrained",
+        "| linear regression on 24 lags",
         "| readout alone",
         "| BPTT",
     ]
-    assert study.results.spread(frame.loc[frame["method"] == "BPTT", "test_mse"]) in lines[-1]
+    assert f"| BPTT | {study.results.number(frame['test_mse'][2:].mean())} |" in lines
     before = {path: path.stat().st_mtime for path in out.rglob("result.json")}
     study.choices.tune([case], choices, 1, out)  # nothing is left to choose, nothing is run
     again = study.results.report([case], choices, 1, out)

@@ -1,4 +1,4 @@
-"""The figure: what ten neurons learn, beside the best readout of the untrained network."""
+"""The figure: what ten neurons learn, beside what is linear and backpropagation through time."""
 
 from pathlib import Path
 
@@ -7,14 +7,17 @@ import pandas as pd
 
 from neurosim.experiments import figures
 
-SHOWN = {
-    "readout alone": "0.6",
+SHOWN = {  # the rule, one column each, in this order
+    "readout alone": "0.65",
     "ANP, local, two passes (the paper's)": "tab:orange",
     "learned feedback": "tab:green",
-    "NP, return to go, two passes": "tab:cyan",
+    "NP, return to go, two passes": "tab:purple",
     "NP, return to go, 16 pairs": "tab:blue",
-    "BPTT": "0.15",
+    "ANP, return to go, 16 pairs": "tab:cyan",
+    "NP, global, 16 pairs": "navy",
+    "BPTT": "0.1",
 }
+LINES = {"ridge": ("best linear readout, untrained", "-"), "lags": ("regression on 24 lags", ":")}
 
 
 def save(frame: pd.DataFrame, to: Path) -> None:
@@ -24,23 +27,25 @@ def save(frame: pd.DataFrame, to: Path) -> None:
 
 
 def draw(frame: pd.DataFrame):
-    """Draw errors by task: a dot a seed, a bar for the mean."""
+    """Draw errors by task: a dot a seed, a bar for the median."""
     names = list(dict.fromkeys(frame["case"]))
-    drawn, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
-    width = 0.8 / (len(SHOWN) + 1)
+    drawn, ax = plt.subplots(figsize=(8.5, 3.6), layout="constrained")
+    part = 0.84 / len(SHOWN)
     for i, case in enumerate(names):
-        rows = frame[frame["case"] == case]
-        left = i - 0.4
-        ridge = rows["ridge"].mean()
-        ax.plot([left, left + 0.8], [ridge] * 2, color="tab:red", linewidth=1.2, zorder=3)
+        rows, left = frame[frame["case"] == case], i - 0.42
+        for name, (label, style) in LINES.items():
+            level = [rows[name].mean()] * 2
+            given = {"label": label if i == 0 else None, "linestyle": style, "color": "tab:red"}
+            ax.plot([left, left + 0.84], level, linewidth=1.2, zorder=3, **given)
         for k, (method, colour) in enumerate(SHOWN.items()):
             errors = rows.loc[rows["method"] == method, "test_mse"]
-            at = left + (k + 0.5) * 0.8 / len(SHOWN)
-            ax.plot([at] * len(errors), errors, "o", color=colour, markersize=3, alpha=0.7)
-            label = method if i == 0 else None
-            mean = errors.mean()
-            ax.plot([at - width / 2, at + width / 2], [mean] * 2, color=colour, label=label)
-    ax.set(yscale="log", ylabel="test MSE", xticks=range(len(names)), xticklabels=names)
-    ax.plot([], [], color="tab:red", label="ridge readout, untrained")
-    ax.legend(ncols=1, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+            at, label = left + (k + 0.5) * part, method if i == 0 else None
+            ax.plot([at] * len(errors), errors, "o", color=colour, markersize=2.5, alpha=0.6)
+            bar = [at - 0.4 * part, at + 0.4 * part]
+            ax.plot(bar, [errors.median()] * 2, color=colour, linewidth=2, label=label)
+        if i:
+            ax.axvline(i - 0.5, color="0.85", linewidth=0.8)
+    ax.set(yscale="log", ylabel="test MSE (lower is better)", xlim=(-0.5, len(names) - 0.5))
+    ax.set_xticks(range(len(names)), names)
+    ax.legend(ncols=1, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     return drawn

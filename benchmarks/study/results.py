@@ -15,17 +15,20 @@ from study.choices import Choices
 from study.runs import config, done
 
 REPORTING = (10, 11, 12, 13, 14)
-PART = 0.1  # of the error of the ridge readout: how many updates until there
-RIDGE = "baseline.ridge readout of the untrained network"
-SCORES = ["status", "test_mse", "test_accuracy", "refitted_test_mse", "untrained_test_mse", "ridge"]
+PART = 0.1  # of the error of the ridge readout: what is below has been learned
+BASELINES = {
+    "baseline.ridge readout of the untrained network": "ridge",
+    "baseline.ridge on lags": "lags",
+}
+SCORES = ["status", "test_mse", "test_accuracy", "refitted_test_mse", "untrained_test_mse"]
 COSTS = ["seconds", "seconds_per_step"]
 
 
 def beside(what: list[dict], configs: list[Config], jobs: int, out: Path) -> pd.DataFrame:
     """Do runs, and put what came of each beside what it is."""
-    found = done(configs, jobs, out).rename(columns={RIDGE: "ridge"})
+    found = done(configs, jobs, out).rename(columns=BASELINES)
     passes = [made.simulator()._plan.passes for made in configs]
-    scores = found.reindex(columns=["run", *SCORES, *COSTS])
+    scores = found.reindex(columns=["run", *SCORES, *BASELINES.values(), *COSTS])
     return pd.concat([pd.DataFrame(what).assign(passes=passes), scores], axis=1)
 
 
@@ -78,25 +81,43 @@ def count(value: float) -> str:
     return "never" if np.isinf(value) else f"{value:,.0f}"
 
 
+def mean(values: pd.Series) -> str:
+    """Write the mean of errors, if none diverged."""
+    return number(values.mean(skipna=False))
+
+
 def spread(values: pd.Series, digits: int = 2) -> str:
     """Write a mean, with the least and the greatest; of runs that diverged how many."""
     fine = values[np.isfinite(values)]
     if not len(fine):
         return "diverged"
     lost = len(values) - len(fine)
-    mean, least, most = (number(x, digits) for x in (fine.mean(), fine.min(), fine.max()))
-    said = f"{mean} ({least} to {most})"
+    said, least, most = (number(x, digits) for x in (fine.mean(), fine.min(), fine.max()))
+    said = f"{said} ({least} to {most})"
     return said + (f"; {lost} of {len(values)} diverged" if lost else "")
+
+
+LINEAR = {"ridge": "ridge readout, untrained", "lags": "linear regression on 24 lags"}
 
 
 def overview(frame: pd.DataFrame) -> list[str]:
     """Write the test errors of all cases and methods as one table; rows are what is more."""
-    errors = frame.groupby(["case", "method"])["test_mse"].agg(spread).unstack()
     cases, methods = (list(dict.fromkeys(frame[name])) for name in ("case", "method"))
-    errors = errors.reindex(index=cases, columns=methods).fillna("")
-    errors.insert(0, "ridge readout, untrained", frame.groupby("case")["ridge"].mean().map(number))
+    cells = {
+        (case, method): mean(some["test_mse"]) + part_of(some)
+        for (case, method), some in frame.groupby(["case", "method"])
+    }
+    errors = pd.Series(cells).unstack().reindex(index=cases, columns=methods).fillna("")
+    linear = frame.groupby("case")[list(LINEAR)].mean().rename(columns=LINEAR)
+    errors = linear.map(number).join(errors).loc[cases]
     errors = errors if len(cases) > len(methods) else errors.T
     return table(["", *errors.columns], errors.reset_index().to_numpy(), len(errors.columns) + 1)
+
+
+def part_of(rows: pd.DataFrame) -> str:
+    """Write on how many seeds a row has learned, where it is some of them."""
+    learned = (rows["test_mse"] < PART * rows["ridge"]).sum()
+    return f", {learned}/{len(rows)}" if 0 < learned < len(rows) else ""
 
 
 def markdown(frame: pd.DataFrame) -> Iterator[str]:
@@ -106,8 +127,10 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
         accurate = bool(rows["test_accuracy"].notna().any())
         head = ["", "test MSE", *["accuracy"] * accurate, "readout refitted"]
         head += ["rate", "passes", "updates: to a tenth of ridge's", "seconds"]
-        ridge = [number(rows["ridge"].mean()), *[""] * accurate, "", "", "1", "", ""]
-        lines = [["ridge readout of the untrained network", *ridge]]
+        lines = [
+            [words, number(rows[name].mean()), *[""] * (len(head) - 2)]
+            for name, words in LINEAR.items()
+        ]
         for method, some in rows.groupby("method", sort=False):
             name = method if some["local"].all() else f"*{method}* (not local)"
             rate = f"{some['rate'].iloc[0]:.2g}{', falling' * bool(some['falls'].iloc[0])}"

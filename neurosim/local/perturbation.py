@@ -105,8 +105,9 @@ class Perturbation(ProjectionRule):
         k = self.pairs
         words = {
             "passes": "both passes are noisy, none is clean; pre is their mean",
-            "pairs": f"{2 * k} perturbed passes beside the baseline, each with its opposite",
-            "layers": "perturbed passes of its own for every population that learns",
+            "pairs": f"{2 * k} perturbed passes beside the baseline, each with its opposite; "
+            "a broadcast scalar for each pair",
+            "layers": "perturbed passes, and scalars, of its own for every population that learns",
             "reward": later
             + ("" if self.reward == "return_to_go" else "; one broadcast, at an episode's end"),
             "window": "everyone knows when an episode ends",
