@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3. A noisy chip
 #
-# On analog hardware no two passes are alike: there is noise in every neuron that nobody can switch
-# off or measure. `ns.Substrate` says what a chip does to a network; the ideal chip is its default.
+# On analog hardware no two passes are alike: there is noise in every neuron that cannot be switched
+# off or measured. `ns.Substrate` says what a chip does to a network; the ideal chip is its default.
 # Here we learn on a noisy one, let the rule use the chip's own noise instead of injecting any, and
 # sweep the noise from the command line.
 
@@ -49,8 +49,8 @@ _ = (chip | ns.presets.loihi_like | {"stuck_fraction": 0.05}).explain(ns.NP(lear
 # see, whatever caused it. So it may as well compare two passes of the same noisy chip and inject
 # nothing: `passes="both"`, `noise_std=0`.
 #
-# NP and WP cannot. They credit the noise that was injected, so somebody must have injected it and
-# told them. Asked to do without, they refuse; and so does ANP on a chip whose passes would be
+# NP and WP cannot. They credit the noise that was injected, so it must have been injected, and
+# known to them. Asked to do without, they refuse; and so does ANP on a chip whose passes would be
 # equal.
 
 # %%

@@ -115,9 +115,9 @@ task.baselines().round(3)
 
 # %% [markdown]
 # An error of 1 is that of saying nothing, 0: targets are -1 and 1. Linear regression says nothing,
-# even with 24 lags before its eyes. So whoever gets below 1 has memory *and* uses it nonlinearly.
+# even with 24 lags before its eyes. An error below 1 takes memory *and* a nonlinear use of it.
 #
-# One thing no one can know: in the first two steps of a series the earlier bit has not been shown.
+# One thing cannot be known: in the first two steps of a series the earlier bit has not been shown.
 # Two steps of 200, guessed right half of the time: the best accuracy to expect is 0.995.
 #
 # ## Ways to learn it
@@ -251,7 +251,7 @@ plt.show()
 #   the hidden layer did learn something that was not there.
 # - Backpropagation through time has half its error. By the answers' signs the two are equal, at
 #   what can be known, and the least-squares readout of the *untrained* network is all but there:
-#   whoever only wants the bit need not train a hidden layer.
+#   for the bit alone the hidden layer need not be trained.
 # - ANP's rates were chosen by looking at seed 1's *test* error above; the seeds judged by are
 #   others, the test series are the same. For a result, choose rates with `neurosim tune`, which
 #   holds out training data.
