@@ -15,7 +15,7 @@ from neurosim.checks import check_decorrelation, check_rule
 from neurosim.errors import InputError
 from neurosim.frozen import freeze
 from neurosim.network import rnn
-from neurosim.rules import ANP
+from neurosim.rules import LearnedFeedback
 from neurosim.simulator import Simulator
 from neurosim.substrate.presets import (
     CHIPS,
@@ -113,7 +113,7 @@ class Preset:
         >>> from neurosim_tasks import MackeyGlass
         >>> sim = ns.presets.best_local.simulator(MackeyGlass(steps=100), hidden=20, seed=1)
         >>> type(sim.rule).__name__
-        'ANP'
+        'LearnedFeedback'
         """
         for name in ("n_inputs", "n_targets"):
             if not hasattr(task, name):
@@ -133,18 +133,13 @@ class Preset:
 
 best_local = Preset(
     network={"recurrent": "orthogonal", "gain": 0.9, "input_gain": 1.0, "bias": 0.1},
-    rule=ANP(
-        learning_rate=3e-4,
-        reward="return_to_go",
-        window=20,
-        resync_every=20,
-        pairs=16,
-        layers="separate",
-        optimiser="adam",
+    rule=LearnedFeedback(
+        learning_rate={"A": 0.01, "R": 0.01, "b": 0.01, "B": 0.3},
+        normalise=1.0,
+        feedback_rate=1.0,
     ),
 )
 """The best all-round way to learn with nothing but local quantities and broadcast numbers.
 
-Credit over 20 steps from one broadcast scalar, by 65 passes; one setting for all tasks. A rate of
-its own, a rate that falls and a start that suits the task do better on each.
+One setting for all tasks; a start that suits the task does better on each.
 """
