@@ -41,7 +41,7 @@ def search(study, path, error, rates=(0.003, 0.01, 0.03)):
     grids = {key: list(rates)}
     for _ in range(20):
         grid = grids[key]
-        tried = {(rate, falls): [error(rate)] * 2 for rate in grid for falls in (False, True)}
+        tried = {(rate, f): [error(rate, f)] * 2 for rate in grid for f in (False, True)}
         if study.choices.settled(case, method, grids, {key: tried}, choices):
             return grid, choices.read()["parity"]["readout alone"]
     raise AssertionError("never settled")
@@ -49,21 +49,30 @@ def search(study, path, error, rates=(0.003, 0.01, 0.03)):
 
 @pytest.mark.parametrize("best", [0.01, 0.0004, 0.3])
 def test_the_best_rate_is_not_at_an_edge_of_what_was_tried(study, tmp_path, best):
-    grid, chosen = search(study, tmp_path / "chosen.toml", lambda r: abs(np.log(r / best)))
+    grid, chosen = search(study, tmp_path / "chosen.toml", lambda r, _: abs(np.log(r / best)))
     rate = chosen["rate"]
     assert min(grid) < rate < max(grid) or len(grid) == 3 + study.choices.FURTHER
     assert rate == pytest.approx(min(grid, key=lambda rate: abs(np.log(rate / best))), rel=0.01)
 
 
+@pytest.mark.parametrize(("least", "further"), [(3.0, True), (5.0, False)])
+def test_falling_rates_are_searched_to_their_own_best(study, tmp_path, least, further):
+    def error(rate, falls):  # the best constant rate is in the middle, the best falling one is not
+        return least - np.log(rate / 0.03) if falls else 1 + abs(np.log(rate / 0.01))
+
+    grid, _ = search(study, tmp_path / "chosen.toml", error)
+    assert (max(grid) > 0.03) == further  # five times the least is not worth more
+
+
 @pytest.mark.parametrize(("times", "rate"), [(1.9, 0.003), (2.1, 0.01)])
 def test_the_next_lower_rate_is_taken_if_it_is_as_good(study, tmp_path, times, rate):
     errors = {0.001: 1.2, 0.003: times, 0.01: 1.0, 0.03: 5.0}  # two rates lower is not looked at
-    _, chosen = search(study, tmp_path / "chosen.toml", errors.get, sorted(errors))
+    _, chosen = search(study, tmp_path / "chosen.toml", lambda r, _: errors[r], sorted(errors))
     assert (chosen["rate"], chosen["held_out_mse"]) == (rate, errors[rate])
 
 
 def test_a_row_that_always_diverges_is_settled(study, tmp_path):
-    grid, chosen = search(study, tmp_path / "chosen.toml", lambda rate: np.inf)
+    grid, chosen = search(study, tmp_path / "chosen.toml", lambda *_: np.inf)
     assert len(grid) == 3
     assert chosen["tried"] == 6
 

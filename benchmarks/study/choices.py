@@ -16,7 +16,8 @@ from study.cases import TUNING, Case, Method
 from study.runs import config, done
 
 HALF = 10**0.5  # a half decade
-FURTHER = 3  # rates tried beyond the first three, at most, on either side
+FURTHER = 3  # no more rates are tried once there are so many beyond the first three
+WORTH = 4.0  # constant or falling rates are left alone if their best is so many times the best
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,19 @@ def tune(cases: list[Case], choices: Choices, jobs: int, out: Path) -> None:
 
 
 def settled(case: Case, method: Method, grids: dict, errors: dict, choices: Choices) -> bool:
-    """Keep the best rate of a row; or, if it is at an edge, have one more tried beyond it."""
+    """Keep the best rate of a row; or have more tried, if the best is at an edge.
+
+    That of the constant rates, and that of the falling ones.
+    """
     key = case.name, method.name
     grid, means = grids[key], {choice: np.mean(e) for choice, e in errors[key].items()}
     (rate, falls), error = min(means.items(), key=lambda item: item[1])
-    edge = rate == min(grid) or rate == max(grid)
-    if edge and len(grid) < 3 + FURTHER and np.isfinite(error):
-        grids[key] = sorted([*grid, rate / HALF if rate == min(grid) else rate * HALF])
+    beyond = {min(grid): min(grid) / HALF, max(grid): max(grid) * HALF}
+    best = {f: min(grid, key=lambda rate, f=f: means[rate, f]) for f in (False, True)}
+    worth = [rate for f, rate in best.items() if means[rate, f] <= WORTH * error]
+    further = {beyond[rate] for rate in worth if rate in beyond}
+    if further and len(grid) < 3 + FURTHER and np.isfinite(error):
+        grids[key] = sorted({*grid, *further})
         return False
     lower = {choice: mean for choice, mean in means.items() if rate / 4 < choice[0] < rate}
     if lower and min(lower.values()) <= case.close * error:
