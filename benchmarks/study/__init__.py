@@ -1,1 +1,1 @@
-"""Studies of methods beside one another: what is compared, rates chosen alike, tables, figures."""
+"""Compare methods on tasks: cases, rates tuned by one procedure, tables, figures."""

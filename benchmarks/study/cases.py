@@ -1,4 +1,4 @@
-"""What is compared: methods, and the tasks, networks and chips on which they are."""
+"""Define the cases: methods, and the tasks, networks and chips they are compared on."""
 
 from dataclasses import dataclass, field
 
@@ -80,7 +80,7 @@ def windows(steps: int, pairs: int = 16, noise: float = 1e-3) -> list[Method]:
 
 @dataclass(frozen=True)
 class Case:
-    """What the rows of a table, or of a part of it, have in common."""
+    """Settings that the rows of a table, or of a part of it, have in common."""
 
     name: str
     task: dict

@@ -1,4 +1,4 @@
-"""The figure: what ten neurons learn, beside what is linear and backpropagation through time."""
+"""Draw test errors of ten neurons, beside linear baselines and backpropagation through time."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What came of the rows of a table, on seeds on which nothing was chosen; as a table."""
+"""Train the rows of a table on seeds on which nothing was chosen, and print the table."""
 
 from collections.abc import Iterator
 from pathlib import Path
