@@ -79,7 +79,9 @@ def test_rates_are_chosen_one_after_the_other(script, monkeypatch, tmp_path):
         rates, best = (readout, hidden, made.decorrelation.learning_rate), (0.01, 0.001, 1e-4)
         asked.append((*rates, made.training.seed))
         off = sum(abs(np.log10(rate / other)) for rate, other in zip(rates, best, strict=True))
-        return np.nan if readout > 0.05 else off + (readout < 0.005) * (made.training.seed - 1.4)
+        return (
+            np.nan if readout > 0.05 else off + 4 * (readout < 0.005) * (made.training.seed - 1.5)
+        )
 
     def done(configs, jobs, out):
         return pd.DataFrame({"test_mse": [error(made) for made in configs]})

@@ -100,7 +100,7 @@ class Perturbation(ProjectionRule):
     )
 
     def changed_budget(self) -> tuple[str, ...]:
-        """What options that are not as by default change in the budget."""
+        """List how options that are not at their defaults change the budget."""
         later = "each synapse keeps an eligibility, per replica and pair"
         k = self.pairs
         words = {
