@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pytest
 from sweeps import TINY, done_here, epochs_kept, many, measured, options, start, statuses
 
 import neurosim as ns
+from neurosim.errors import NeurosimError
 from neurosim.experiments.sweep import Sweep, dispatch, load_results
+from neurosim.experiments.sweep.cluster import RemoteWorkers, settings
 from neurosim.experiments.sweep.interrupts import aside
 from neurosim.experiments.sweep.results import POOL
 from neurosim.experiments.sweep.sweep import Workers
@@ -272,6 +275,26 @@ def elsewhere(own):
         process.communicate()
 
 
+def lost(address):
+    return (
+        f"--scheduler {address}: the scheduler was lost; what is done is kept: to go on, repeat "
+        f"the command when it is there again"
+    )
+
+
+def test_a_scheduler_that_is_killed_is_lost_before_the_client_has_noticed(elsewhere):
+    """A question meets the closed connection first, more often than not."""
+    scheduler, address, _ = elsewhere
+    with settings():
+        places = [RemoteWorkers(address) for _ in range(8)]
+        assert [place.workers() for place in places] == [{}] * 8
+        scheduler.kill()
+        for place in places:
+            with pytest.raises(NeurosimError, match=re.escape(lost(address))):
+                until(place.workers)  # none comes: it ends by an error
+            place.close(hurry=True)
+
+
 def test_a_scheduler_that_is_killed_is_said(elsewhere, own, tmp_path):
     scheduler, address, work = elsewhere
     work()
@@ -282,11 +305,7 @@ def test_a_scheduler_that_is_killed_is_said(elsewhere, own, tmp_path):
     scheduler.kill()
     (own / "hold").unlink()
     _, err = process.communicate(timeout=LONG)
-    assert process.returncode == 2
-    assert err == (
-        f"neurosim: --scheduler {address}: the scheduler was lost; what is done is kept: to go on, "
-        f"repeat the command when it is there again\n"
-    )
+    assert (process.returncode, err) == (2, f"neurosim: {lost(address)}\n")
     assert set(load_results(tmp_path)["status"]) <= {"unfinished", "finished"}
     process = start(*command, "--jobs", 1)
     _, err = process.communicate(timeout=LONG)

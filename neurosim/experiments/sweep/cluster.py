@@ -108,11 +108,7 @@ class RemoteWorkers:
 
     def check(self) -> None:
         """Raise `NeurosimError` if the scheduler does not answer any more."""
-        if self.client.status != "running":
-            raise NeurosimError(
-                f"{self._named}: the scheduler was lost; what is done is kept: to go on, repeat "
-                f"the command when it is there again"
-            )
+        self._processing()
 
     def workers(self) -> dict[str, bool]:
         """Look up which workers there are, by address, and whether each is free.
@@ -122,10 +118,19 @@ class RemoteWorkers:
         NeurosimError
             If there is no hope of any.
         """
-        self.check()
-        found = {address: not keys for address, keys in self.client.processing().items()}
+        found = {address: not keys for address, keys in self._processing().items()}
         self._missed(bool(found))
         return found
+
+    def _processing(self) -> dict[str, Any]:
+        """Ask the scheduler which tasks each worker has; raise `NeurosimError` if it is lost."""
+        with suppress(OSError):  # a question can find the connection closed before the status does
+            if self.client.status == "running":
+                return self.client.processing()
+        raise NeurosimError(
+            f"{self._named}: the scheduler was lost; what is done is kept: to go on, repeat "
+            f"the command when it is there again"
+        )
 
     def end(self, address: str) -> None:
         """Do nothing: the cluster ends its workers itself."""

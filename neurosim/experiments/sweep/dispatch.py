@@ -126,6 +126,7 @@ class Dispatcher:
         except (KilledWorker, FutureCancelledError, TimeoutError):
             return self._missed(address)
         except Exception as error:  # it did not even begin: the worker lacks what it needs
+            self._place.check()
             status, reason = FAILED, reason_of(error)
             self._give_up(run, reason)
         del self._handed[address]
