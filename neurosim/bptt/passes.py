@@ -122,12 +122,12 @@ def _chunks(weights: Mapping[str, Any], trace: Trace, error: Any, cell: Cell, ch
         start = max(0, stop - BLOCK)
         da = np.empty_like(trace.fired[start:stop])
         for t in reversed(range(start, stop)):
-            if (t + 1) % chunk == 0:
-                later_s = later_x = 0
             dx = _through_d(weights, error[t] @ weights["B"] + later_s) + later_x
             da[t - start] = dx * cell.slope(trace.fired[t])
-            later_s = da[t - start] @ weights["R"]
-            later_x = (1 - 1 / cell.tau) * dx
+            if t % chunk:
+                later_s, later_x = da[t - start] @ weights["R"], (1 - 1 / cell.tau) * dx
+            else:
+                later_s = later_x = 0
         yield start, da
 
 
