@@ -1,4 +1,4 @@
-"""What a chip's faults do to each rule, every rule with its own best rate on every chip.
+"""Measure what a chip's faults do to each rule, with its own best rate on every chip.
 
     python benchmarks/hardware.py tune   [--question NAME ...] [--rows FILE]
     python benchmarks/hardware.py run    [--question NAME ...] [--rows FILE]
@@ -181,7 +181,7 @@ QUESTIONS = {f.__name__: f for f in (noise, bits, stuck, reward, mismatch, chips
 
 
 def train(cell, rates, seed):
-    """Train once; what came out. What blows up has infinite errors."""
+    """Train once; give the errors, infinite where the run diverged."""
     import neurosim as ns
     from neurosim.experiments import baselines
     from neurosim.experiments.config import parse
@@ -276,7 +276,7 @@ def tune(cell, rows):
 
 
 def frame(question, rows):
-    """What was measured, one line a run."""
+    """Collect the measurements, one line a run."""
     rates, lines = chosen().get(question, {}), []
     for cell in QUESTIONS[question]():
         used = rates.get(cell.name, {})

@@ -1,4 +1,4 @@
-"""What beats the paper's rule and stays local: every method with its own best learning rates.
+"""Compare methods that stay local with the paper's rule, each with its own best learning rates.
 
     python benchmarks/improvements.py tune   [--task NAME ...] [--method TEXT ...] [--jobs 2]
     python benchmarks/improvements.py report [--task NAME ...] [--method TEXT ...] [--jobs 2]
@@ -6,7 +6,8 @@
 
 `tune` picks learning rates on seeds 1 and 2, by the error on data held out of training: first the
 readout's with the hidden layer's smallest, then the hidden layer's, then decorrelation's. It writes
-them to improvements.toml beside this file, and leaves alone what is there (delete to tune again).
+them to improvements.toml beside this file, and leaves those alone that are there (delete one to
+tune it again).
 Held out is a fifth in the middle of the weather, and elsewhere data drawn apart; the rates that are
 there now were chosen by the last fifth of a series, of Mackey-Glass too.
 `report` trains with them on seeds 10 to 14, which no rate was chosen on, and prints the table

@@ -1,4 +1,4 @@
-"""What perturbation rules teach a recurrent network, beside what could embarrass them.
+"""Measure how well perturbation rules train a recurrent network, beside strong baselines.
 
     python benchmarks/what_is_learned.py starts                              # of the weather
     python benchmarks/what_is_learned.py tune   [--table NAME ...] [--case TEXT ...] [--jobs 2]
@@ -9,8 +9,8 @@
 constant and each falling to 0 along a cosine over all epochs, on seeds 1 and 2 (of tables with many
 cases on seed 1), by the error on training data held out; where the best rate is the least or the
 greatest tried, one more is tried beyond it, until it is neither. Every row has that search,
-backpropagation too. Choices go to what_is_learned.toml beside this file; what is there is left
-alone (delete it to tune again).
+backpropagation too. Choices go to what_is_learned.toml beside this file; those that are there are
+left alone (delete one to tune it again).
 `report` trains with them on seeds 10 to 14, on which nothing was chosen, and prints the tables of
 docs/what_is_learned.md. A seed is that of the network, the noise and, where data are drawn, the
 data.

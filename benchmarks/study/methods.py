@@ -1,4 +1,4 @@
-"""What improvements.py compares: rules, options and starts, in networks of a hundred neurons."""
+"""Define the rules, options and starts that improvements.py compares, at a hundred neurons."""
 
 from dataclasses import dataclass, field
 
@@ -149,7 +149,7 @@ METHODS = [
         "suited: window 20, 4 pairs, Adam", {**WINDOW, "pairs": 4}, (3e-4, 1e-3), (1e-4, 3e-4),
         start="suited", only=MEMORY,
     ),
-    # What is not local, to compare with.
+    # Not local, to compare with.
     Method(
         "bptt(k=1), Adam", {"name": "BPTT", "truncate": 1}, (3e-5, 1e-4, 3e-4, 1e-3), joint=True,
         local=False, broadcast="all",

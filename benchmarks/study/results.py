@@ -15,7 +15,7 @@ from study.choices import Choices
 from study.runs import config, done
 
 REPORTING = (10, 11, 12, 13, 14)
-PART = 0.1  # of the error of the ridge readout: what is below has been learned
+PART = 0.1  # of the ridge readout's error: a row below it has learned
 BASELINES = {
     "baseline.ridge readout of the untrained network": "ridge",
     "baseline.ridge on lags": "lags",

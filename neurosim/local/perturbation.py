@@ -43,9 +43,9 @@ class Perturbation(ProjectionRule):
         When weights change: every step; every `window` steps; at the end of the
         sequence. By default the earliest one that `reward` and `window` allow.
     reward : {"local", "return_to_go", "global"}
-        What a perturbation is credited with: the loss difference of its own step
-        (Eq. 2, 3, 5); of its own and all later steps of the episode; of the whole
-        episode, broadcast once at its end (Eq. 1, 4). The first estimates the
+        Loss differences that a perturbation is credited with: that of its own step
+        (Eq. 2, 3, 5); those of its own and all later steps of the episode; that of the
+        whole episode, broadcast once at its end (Eq. 1, 4). The first estimates the
         one-step truncated gradient, the other two the gradient over the episode.
     window : int, optional
         Steps an episode lasts. None: as long as the sequence.
@@ -59,9 +59,9 @@ class Perturbation(ProjectionRule):
     reward_scope : {"replica", "batch"}
         One scalar per replica of the network, or one for the whole batch.
     scale : {"population", "network", "published"}
-        By what ANP multiplies: the size of the population that is perturbed
+        Factor of ANP's reward: the size of the population that is perturbed
         (then a single-output readout gets its exact delta rule); the size of the
-        network, as Eq. 3 prints it; what the published code does (square root of
+        network, as Eq. 3 prints it; that of the published code (square root of
         the network's size, norm and reward over the whole batch). The last two
         serve to reproduce tables.
     layers : {"together", "separate"}
