@@ -21,7 +21,7 @@ def test_there_are_configs():
     assert "quickstart" in ALL
     assert len([name for name in ALL if name.startswith("paper/")]) == 5 * 8 + 1
     assert len([name for name in ALL if name.startswith("bptt/")]) == 5
-    assert len([name for name in ALL if name.startswith("best/")]) == 5
+    assert len([name for name in ALL if name.startswith("best/")]) == 6
 
 
 @pytest.mark.parametrize("name", ALL)
