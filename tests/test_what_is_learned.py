@@ -71,6 +71,15 @@ def test_the_next_lower_rate_is_taken_if_it_is_as_good(study, tmp_path, times, r
     assert (chosen["rate"], chosen["held_out_mse"]) == (rate, errors[rate])
 
 
+def test_a_start_is_judged_by_a_readout_that_the_network_can_have(study, tmp_path, monkeypatch):
+    """An intercept would make all starts alike where the target is a constant."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "experiments")
+    case = study.cases.Case("constant", {"name": "own_parts:Constant", "steps": 50}, {}, [])
+    choices = study.choices.Choices(tmp_path / "chosen.toml")
+    study.choices.starts([case], choices)
+    assert choices.read()["starts"]["constant"]["bias"] > 0
+
+
 def test_a_row_that_always_diverges_is_settled(study, tmp_path):
     grid, chosen = search(study, tmp_path / "chosen.toml", lambda *_: np.inf)
     assert len(grid) == 3
@@ -99,7 +108,7 @@ def test_updates_are_counted_per_sequence_window_chunk_or_step(
 def test_a_table_says_on_how_many_seeds_a_row_has_learned(study):
     of_methods = {"some": (0.01, 0.5), "all": (0.01, 0.03), "none": (1.0, np.inf)}
     rows = [
-        {"case": case, "method": method, "test_mse": error, "ridge": 1.0, "lags": 0.5}
+        {"case": case, "method": method, "test_mse": error, "ridge": 1.0, "lags": 0.5, "goal": 0.1}
         for case in ("one", "two", "three", "four")
         for method, errors in of_methods.items()
         for error in errors
@@ -140,7 +149,7 @@ def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
         "| readout alone",
         "| BPTT",
     ]
-    assert f"| BPTT | {study.results.number(frame['test_mse'][2:].mean())} |" in lines
+    assert f"| BPTT | {study.results.number(frame['test_mse'][2:].median())} |" in lines
     before = {path: path.stat().st_mtime for path in out.rglob("result.json")}
     study.choices.tune([case], choices, 1, out)  # nothing is left to choose, nothing is run
     again = study.results.report([case], choices, 1, out)

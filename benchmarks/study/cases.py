@@ -26,7 +26,7 @@ READOUT = Method("readout alone", {"name": "ANP", **SEQUENCE}, 3e-2, only=("B",)
 NP_16 = Method("NP, return to go, 16 pairs", {"name": "NP", **TO_GO, **APART})
 NP_2 = Method("NP, return to go, two passes", {"name": "NP", **TO_GO}, 3e-3)
 WP_16 = Method(
-    "WP, global, 16 pairs", {"name": "WP", **SEQUENCE, "pairs": 16, "reward": "global"}, 3e-3
+    "WP, global reward, 16 pairs", {"name": "WP", **SEQUENCE, "pairs": 16, "reward": "global"}, 3e-3
 )
 FEEDBACK = Method("learned feedback", {"name": "LearnedFeedback", "feedback_rate": 1.0, **SEQUENCE})
 BP = Method("BPTT", {"name": "BPTT", "schedule": "sequence"}, local=False)
@@ -36,12 +36,12 @@ SMALL = [
     Method("ANP, return to go, 16 pairs", {"name": "ANP", **TO_GO, **APART}),
     NP_2,
     Method("ANP, return to go, two passes", {"name": "ANP", **TO_GO}, 3e-3),
-    Method("NP, local, set back, 16 pairs", {"name": "NP", **BACK}),
-    Method("ANP, local, set back, 16 pairs", {"name": "ANP", **BACK}),
-    Method("NP, global, 16 pairs", {"name": "NP", **SEQUENCE, **APART, "reward": "global"}),
+    Method("NP, reward per step, set back, 16 pairs", {"name": "NP", **BACK}),
+    Method("ANP, reward per step, set back, 16 pairs", {"name": "ANP", **BACK}),
+    Method("NP, global reward, 16 pairs", {"name": "NP", **SEQUENCE, **APART, "reward": "global"}),
     WP_16,
     FEEDBACK,
-    Method("ANP, local, two passes (the paper's)", {"name": "ANP", **SEQUENCE}, 3e-3),
+    Method("ANP, reward per step, two passes (the paper's)", {"name": "ANP", **SEQUENCE}, 3e-3),
     BP,
     Method("BPTT, k = 1", {"name": "BPTT", "truncate": 1, "schedule": "sequence"}, local=False),
 ]
@@ -91,6 +91,7 @@ class Case:
     substrate: dict = field(default_factory=dict)
     tuning: tuple[int, ...] = TUNING
     close: float = 2.0  # the next lower rate is taken if its error is so many times the least
+    goal: float = 0.1  # part of the untrained network's ridge readout's error: learned, if below
 
 
 TEN = {"hidden": 10, "recurrent": "orthogonal", "gain": 0.9, "bias": 0.3}
@@ -112,6 +113,7 @@ CHIPS = {
 }
 CHIPS["all of it"] = {name: value for chip in CHIPS.values() for name, value in chip.items()}
 BOTH_TASKS = ("flip-flop", "parity")
+LARGE = {"close": 1.15, "goal": 1.0}  # tasks of which a readout learns most
 TUNED = {"recurrent": "orthogonal", "gain": 0.99, "input_gain": 5.0, "bias": 0.1}
 MACKEY_GLASS = {"name": "mackey_glass", "horizon": 15, "steps": 1000}
 COPYING = {"name": "copying", "length": 5, "delay": 5, "sequences": 20}
@@ -136,7 +138,7 @@ def weather(starts: dict):
         network = {"hidden": 100, **starts.get(f"weather {hours} h", {})}
         # Credit over time takes hours here: once, where memory should be of most use.
         methods = [m for m in windows(10, 4) if "window" not in m.name or hours == 48]
-        how = {"epochs": 20, "batch": 10, "tuning": TUNING[:1], "close": 1.15}
+        how = {"epochs": 20, "batch": 10, "tuning": TUNING[:1], **LARGE}
         yield Case(f"weather {hours} h", task, network, methods, **how)
 
 
@@ -145,7 +147,7 @@ def tables(starts: dict) -> dict[str, list[Case]]:
 
     `starts` are those of the weather's networks, by case; where one is missing, the paper's.
     """
-    copying = {"epochs": 100, "batch": 10, "close": 1.15}
+    copying = {"epochs": 100, "batch": 10, **LARGE}
     return {
         "small": [Case(name, task, TEN, SMALL) for name, task in TASKS.items()],
         "reach": list(reach()),
@@ -161,7 +163,7 @@ def tables(starts: dict) -> dict[str, list[Case]]:
                 {"hidden": n, **TUNED},
                 windows(20),
                 batch=10,
-                close=1.15,
+                **LARGE,
             )
             for n in (50, 100)
         ],

@@ -89,7 +89,11 @@ def settled(case: Case, method: Method, grids: dict, errors: dict, choices: Choi
 
 
 def starts(cases: list[Case], choices: Choices) -> None:
-    """Choose starts of networks by ridge readouts, on training data held out."""
+    """Choose starts of networks by ridge readouts, on training data held out.
+
+    Readouts are without an intercept, which a network could not learn: without a bias its output is
+    an odd function of the input.
+    """
     grid = itertools.product((0.3, 0.6, 0.9, 0.99), (1.0, 3.0), (0.0, 0.3))
     found: dict = {}
     for gain, input_gain, bias in grid:
@@ -102,7 +106,7 @@ def starts(cases: list[Case], choices: Choices) -> None:
                 "training": {"batch": 10, "seed": seed, "held_out": 0.2},
             }
             made = parse(given, case.name, case.name)
-            error = ns.refit_readout(made.simulator(), made.shown)["test_mse"]
+            error = ns.refit_readout(made.simulator(), made.shown, write=True)["test_mse"]
             found.setdefault(case.name, {}).setdefault(tuple(network.items()), []).append(error)
     for case, errors in found.items():
         best = min(errors, key=lambda network: np.mean(errors[network]))

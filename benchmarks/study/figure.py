@@ -9,12 +9,12 @@ from neurosim.experiments import figures
 
 SHOWN = {  # the rule, one column each, in this order
     "readout alone": "0.65",
-    "ANP, local, two passes (the paper's)": "tab:orange",
+    "ANP, reward per step, two passes (the paper's)": "tab:orange",
     "learned feedback": "tab:green",
     "NP, return to go, two passes": "tab:purple",
     "NP, return to go, 16 pairs": "tab:blue",
     "ANP, return to go, 16 pairs": "tab:cyan",
-    "NP, global, 16 pairs": "navy",
+    "NP, global reward, 16 pairs": "tab:brown",
     "BPTT": "0.1",
 }
 LINES = {"ridge": ("best linear readout, untrained", "-"), "lags": ("regression on 24 lags", ":")}
@@ -34,7 +34,7 @@ def draw(frame: pd.DataFrame):
     for i, case in enumerate(names):
         rows, left = frame[frame["case"] == case], i - 0.42
         for name, (label, style) in LINES.items():
-            level = [rows[name].mean()] * 2
+            level = [rows[name].median()] * 2
             given = {"label": label if i == 0 else None, "linestyle": style, "color": "tab:red"}
             ax.plot([left, left + 0.84], level, linewidth=1.2, zorder=3, **given)
         for k, (method, colour) in enumerate(SHOWN.items()):

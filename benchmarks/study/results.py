@@ -1,6 +1,6 @@
 """Train the rows of a table on seeds on which nothing was chosen, and print the table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from study.choices import Choices
 from study.runs import config, done
 
 REPORTING = (10, 11, 12, 13, 14)
-PART = 0.1  # of the ridge readout's error: a row below it has learned
 BASELINES = {
     "baseline.ridge readout of the untrained network": "ridge",
     "baseline.ridge on lags": "lags",
@@ -48,14 +47,16 @@ def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.Data
         for (case, method, seed), choice in zip(rows, picked, strict=True)
     ]
     what = [
-        {"case": case.name, "method": method.name, "seed": seed, "local": method.local} | choice
+        {"case": case.name, "method": method.name, "seed": seed, "local": method.local}
+        | {"goal": case.goal}
+        | choice
         for (case, method, seed), choice in zip(rows, picked, strict=True)
     ]
     frame, counts = beside(what, configs, jobs, out), []
     for (case, method, _), run, ridge in zip(rows, frame["run"], frame["ridge"], strict=True):
         history = Folder(out / POOL / run).epochs()
         of_all = updates(case, method, history["steps"].max())
-        there = history.loc[history["test_mse"] < PART * ridge, "epoch"]
+        there = history.loc[history["test_mse"] < case.goal * ridge, "epoch"]
         updated = of_all * there.min() / case.epochs if len(there) else np.inf
         counts.append({"updates": of_all, "there": updated})
     return frame.join(pd.DataFrame(counts))
@@ -81,18 +82,18 @@ def count(value: float) -> str:
     return "never" if np.isinf(value) else f"{value:,.0f}"
 
 
-def mean(values: pd.Series) -> str:
-    """Write the mean of errors, if none diverged."""
-    return number(values.mean(skipna=False))
+def median(values: pd.Series) -> str:
+    """Write the median of errors; that of a run that diverged is the greatest."""
+    return number(values.fillna(np.inf).median())
 
 
-def spread(values: pd.Series, digits: int = 2) -> str:
-    """Write a mean, with the least and the greatest; of runs that diverged how many."""
+def spread(values: pd.Series, digits: int = 2, centre: Callable = np.median) -> str:
+    """Write the centre of errors, the least and the greatest; of runs that diverged how many."""
     fine = values[np.isfinite(values)]
     if not len(fine):
         return "diverged"
     lost = len(values) - len(fine)
-    said, least, most = (number(x, digits) for x in (fine.mean(), fine.min(), fine.max()))
+    said, least, most = (number(x, digits) for x in (centre(fine), fine.min(), fine.max()))
     said = f"{said} ({least} to {most})"
     return said + (f"; {lost} of {len(values)} diverged" if lost else "")
 
@@ -104,11 +105,11 @@ def overview(frame: pd.DataFrame) -> list[str]:
     """Write the test errors of all cases and methods as one table; rows are what is more."""
     cases, methods = (list(dict.fromkeys(frame[name])) for name in ("case", "method"))
     cells = {
-        (case, method): mean(some["test_mse"]) + part_of(some)
+        (case, method): median(some["test_mse"]) + part_of(some)
         for (case, method), some in frame.groupby(["case", "method"])
     }
     errors = pd.Series(cells).unstack().reindex(index=cases, columns=methods).fillna("")
-    linear = frame.groupby("case")[list(LINEAR)].mean().rename(columns=LINEAR)
+    linear = frame.groupby("case")[list(LINEAR)].median().rename(columns=LINEAR)
     errors = linear.map(number).join(errors).loc[cases]
     errors = errors if len(cases) > len(methods) else errors.T
     return table(["", *errors.columns], errors.reset_index().to_numpy(), len(errors.columns) + 1)
@@ -116,7 +117,7 @@ def overview(frame: pd.DataFrame) -> list[str]:
 
 def part_of(rows: pd.DataFrame) -> str:
     """Write on how many seeds a row has learned, where it is some of them."""
-    learned = (rows["test_mse"] < PART * rows["ridge"]).sum()
+    learned = (rows["test_mse"] < rows["goal"] * rows["ridge"]).sum()
     return f", {learned}/{len(rows)}" if 0 < learned < len(rows) else ""
 
 
@@ -126,10 +127,10 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
         yield f"\n**{case}**\n"
         accurate = bool(rows["test_accuracy"].notna().any())
         head = ["", "test MSE", *["accuracy"] * accurate, "readout refitted"]
-        head += ["rate", "passes", "updates: to a tenth of ridge's", "seconds"]
+        goal = f"{rows['goal'].iloc[0]:g} × ".removeprefix("1 × ")
+        head += ["rate", "passes", f"updates: to {goal}ridge readout", "seconds"]
         lines = [
-            [words, number(rows[name].mean()), *[""] * (len(head) - 2)]
-            for name, words in LINEAR.items()
+            [words, median(rows[name]), *[""] * (len(head) - 2)] for name, words in LINEAR.items()
         ]
         for method, some in rows.groupby("method", sort=False):
             name = method if some["local"].all() else f"*{method}* (not local)"
@@ -137,8 +138,8 @@ def markdown(frame: pd.DataFrame) -> Iterator[str]:
             lines.append([
                 name,
                 spread(some["test_mse"]),
-                *[f"{some['test_accuracy'].mean():.3f}"] * accurate,
-                number(some["refitted_test_mse"].mean()),
+                *[f"{some['test_accuracy'].median():.3f}"] * accurate,
+                median(some["refitted_test_mse"]),
                 rate,
                 some["passes"].iloc[0],
                 f"{some['updates'].max():,}: {count(some['there'].median())}",

@@ -16,6 +16,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from neurosim.errors import DeviceError
 from neurosim_tasks import MackeyGlass
 
@@ -175,6 +177,21 @@ class FromFile(MackeyGlass):
 
     def test(self):
         return self._times(super().test())
+
+
+@dataclass(frozen=True)
+class Constant(MackeyGlass):
+    """Ask for 1 at every step; what comes in changes its sign from step to step."""
+
+    def _ones(self, pair):
+        signs = np.where(np.arange(len(pair[0])) % 2, 1, -1)[:, None, None]
+        return tuple(array.astype(np.float32) for array in (pair[0] * signs, pair[1] * 0 + 1))
+
+    def train(self, epoch=0):
+        return self._ones(super().train(epoch))
+
+    def test(self):
+        return self._ones(super().test())
 
 
 @dataclass(frozen=True)
