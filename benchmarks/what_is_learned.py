@@ -3,6 +3,7 @@
     python benchmarks/what_is_learned.py starts                              # of the weather
     python benchmarks/what_is_learned.py tune   [--table NAME ...] [--case TEXT ...] [--jobs 2]
     python benchmarks/what_is_learned.py report [--table NAME ...] [--case TEXT ...] [--jobs 2]
+                                                [--seeds 10 11 12 13 14]
     python benchmarks/what_is_learned.py figure [--out FOLDER] [--to FILE]
 
 `tune` chooses a rate for every row, and whether it falls: three rates, half a decade apart, each
@@ -11,9 +12,9 @@ cases on seed 1), by the error on training data held out; where the best rate is
 greatest tried, one more is tried beyond it, until it is neither. Every row has that search,
 backpropagation too. Choices go to what_is_learned.toml beside this file; those that are there are
 left alone (delete one to tune it again).
-`report` trains with them on seeds 10 to 14, on which nothing was chosen, and prints the tables of
-docs/what_is_learned.md. A seed is that of the network, the noise and, where data are drawn, the
-data.
+`report` trains with them on seeds 10 to 14, or others, on which nothing was chosen, and prints the
+tables of docs/what_is_learned.md. A seed is that of the network, the noise and, where data are
+drawn, the data.
 
 Runs are kept in the folder that --out names (`study` by default) and done once; Ctrl-C loses an
 epoch at most. The weather needs the environment variable NEUROSIM_DATA, the folder that holds
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("what", choices=["starts", "tune", "report", "figure"])
     parser.add_argument("--table", action="append", choices=list(tables))
     parser.add_argument("--case", action="append", help="part of a case's name; repeatable")
+    parser.add_argument("--seeds", type=int, nargs="+", default=results.REPORTING)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("study"))
     parser.add_argument("--to", type=Path, default=Path("docs/what_is_learned.png"))
@@ -52,7 +54,7 @@ def main() -> None:
         if given.what == "tune":
             choices.tune(some, CHOSEN, given.jobs, given.out)
         else:
-            frame = results.report(some, CHOSEN, given.jobs, given.out)
+            frame = results.report(some, CHOSEN, given.jobs, given.out, given.seeds)
             frame.to_parquet(given.out / f"{name}.parquet", index=False)
             print(f"\n## {name}\n", *results.overview(frame), *results.markdown(frame), sep="\n")
 

@@ -131,10 +131,9 @@ def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
         tuning=(1,),
     )
     monkeypatch.setattr(study.choices, "FURTHER", 0)
-    monkeypatch.setattr(study.results, "REPORTING", (10, 11))
     choices, out = study.choices.Choices(tmp_path / "chosen.toml"), tmp_path / "study"
     study.choices.tune([case], choices, 1, out)
-    frame = study.results.report([case], choices, 1, out)
+    frame = study.results.report([case], choices, 1, out, (10, 11))
     assert frame.groupby("method")["seed"].apply(list).tolist() == [[10, 11]] * 2
     assert frame[["test_mse", "refitted_test_mse", "ridge", "seconds"]].notna().all(axis=None)
     assert set(frame["updates"]) == {4}  # two sequences in two epochs
@@ -152,7 +151,7 @@ def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     assert f"| BPTT | {study.results.number(frame['test_mse'][2:].median())} |" in lines
     before = {path: path.stat().st_mtime for path in out.rglob("result.json")}
     study.choices.tune([case], choices, 1, out)  # nothing is left to choose, nothing is run
-    again = study.results.report([case], choices, 1, out)
+    again = study.results.report([case], choices, 1, out, (10, 11))
     pd.testing.assert_frame_equal(again, frame)
     assert before == {path: path.stat().st_mtime for path in out.rglob("result.json")}
     assert study.figure.draw(frame).axes

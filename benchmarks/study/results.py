@@ -1,6 +1,6 @@
 """Train the rows of a table on seeds on which nothing was chosen, and print the table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,9 @@ def beside(what: list[dict], configs: list[Config], jobs: int, out: Path) -> pd.
     return pd.concat([pd.DataFrame(what).assign(passes=passes), scores], axis=1)
 
 
-def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.DataFrame:
+def report(
+    cases: list[Case], choices: Choices, jobs: int, out: Path, seeds: Sequence[int] = REPORTING
+) -> pd.DataFrame:
     """Train with what was chosen; rows of which nothing was are left out."""
     known = choices.read()
     rows = [
@@ -39,7 +41,7 @@ def report(cases: list[Case], choices: Choices, jobs: int, out: Path) -> pd.Data
         for case in cases
         for method in case.methods
         if method.name in known.get(case.name, {})
-        for seed in REPORTING
+        for seed in seeds
     ]
     picked = [known[case.name][method.name] for case, method, _ in rows]
     configs = [
