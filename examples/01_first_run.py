@@ -123,7 +123,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# ## What could embarrass this
+# ## Baselines
 #
 # A falling error says that something was learned, not that the rule is any good. What does little
 # effort reach? `ns.baselines` has the mean, linear regression on the inputs of this step and of the

@@ -41,7 +41,7 @@ MEANING = {
 
 
 def compute(task: Any, untrained: Simulator, epochs: int = 50) -> pd.DataFrame:
-    """Compute every baseline that could embarrass a result, on the task's own split.
+    """Compute every baseline of a result, on the task's own split.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def test_the_paper_s_scale_is_the_paper_s_configs(name, size):
         assert set(differ) <= {"baselines.enabled"}
 
 
-def test_what_embarrasses_is_beside_every_learned_figure():
+def test_baselines_are_beside_every_learned_figure():
     for name in EVERY - {"costs"}:
         plan = reproduce.load(name, "small", 1)
         assert any(run.config.baselines.enabled for run in plan.runs), name
