@@ -22,6 +22,7 @@ WTH.csv.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -53,6 +54,8 @@ def main() -> None:
         some = [case for case in tables[name] if any(part in case.name for part in parts)]
         if given.what == "tune":
             choices.tune(some, CHOSEN, given.jobs, given.out)
+        elif not any(case.name in CHOSEN.read() for case in some):
+            print(f"{name}: no rates are chosen yet: see tune", file=sys.stderr)
         else:
             frame = results.report(some, CHOSEN, given.jobs, given.out, given.seeds)
             frame.to_parquet(given.out / f"{name}.parquet", index=False)

@@ -57,7 +57,7 @@ BOTH = Method(
     {"name": "ANP", **TO_GO, "passes": "both", "noise_std": 0.0},
     3e-3,
 )
-ON_CHIPS = [READOUT, NP_16, NP_2, BOTH]
+ON_CHIPS = [READOUT, NP_16, NP_2]
 
 
 def windows(steps: int, pairs: int = 16, noise: float = 1e-3) -> list[Method]:
@@ -152,7 +152,14 @@ def tables(starts: dict) -> dict[str, list[Case]]:
         "small": [Case(name, task, TEN, SMALL) for name, task in TASKS.items()],
         "reach": list(reach()),
         "chips": [
-            Case(f"{name}, {chip}", TASKS[name], TEN, ON_CHIPS, substrate=given, tuning=TUNING[:1])
+            Case(
+                f"{name}, {chip}",
+                TASKS[name],
+                TEN,
+                [*ON_CHIPS, BOTH] if "act_noise" in given else ON_CHIPS,  # its own noise alone
+                substrate=given,
+                tuning=TUNING[:1],
+            )
             for name in BOTH_TASKS
             for chip, given in CHIPS.items()
         ],
