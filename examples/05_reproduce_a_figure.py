@@ -103,8 +103,8 @@ plt.show()
 #
 # - **Rates are not tuned for it.** Those of the small scale were chosen for 100 neurons and 50
 #   epochs. Methods that need many look bad after eight. Full BPTT is forty times below DANP in
-#   the run with five seeds that `docs/reproducing.md` reports; here it is behind a linear readout of
-#   the untrained network.
+#   the run with five seeds that `docs/reproducing.md` reports; here it is behind a linear readout
+#   of the untrained network.
 # - **Verdicts can turn.** "Differs" and "agrees" above are about these numbers. They are no
 #   evidence for or against the paper, and the summary says so before anything else.
 # - **Two seeds are no spread.** Between least and greatest lies a factor of several for some
