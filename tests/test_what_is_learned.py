@@ -107,18 +107,25 @@ def test_updates_are_counted_per_sequence_window_chunk_or_step(
 
 
 def test_a_table_says_on_how_many_seeds_a_row_has_learned(study):
-    of_methods = {"some": (0.01, 0.5), "all": (0.01, 0.03), "none": (1.0, np.inf)}
+    of_methods = {
+        "some": (0.01, 0.2, 0.9),
+        "all": (0.01, 0.02, 0.06),
+        "none": (1.0, np.inf, np.nan),
+        "one diverged": (0.02, 0.04, np.nan),
+    }
     rows = [
-        {"case": case, "method": method, "test_mse": error, "ridge": 1.0, "lags": 0.5, "goal": 0.1}
-        for case in ("one", "two", "three", "four")
+        {"case": case, "method": method, "test_mse": error, "ridge": 1.0, "lags": 0.5, "goal": goal}
+        for case, goal in {"one": 0.1, "two": 0.5, "three": 0.1, "four": 0.1, "five": 0.1}.items()
         for method, errors in of_methods.items()
         for error in errors
     ]
     lines = study.results.overview(pd.DataFrame(rows))
     assert lines[0] == (
-        "|  | ridge readout, untrained | linear regression on 24 lags | some | all | none |"
+        "|  | ridge readout, untrained | linear regression on 24 lags | some | all | none "
+        "| one diverged |"
     )
-    assert lines[2] == "| one | 1 | 0.5 | 0.26, 1/2 | 0.02 | diverged |"
+    assert lines[2] == "| one | 1 | 0.5 | 0.2, 1/3 | 0.02 | diverged | 0.04, 2/3 |"  # medians
+    assert lines[3] == "| two | 1 | 0.5 | 0.2, 2/3 | 0.02 | diverged | 0.04, 2/3 |"
 
 
 def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):

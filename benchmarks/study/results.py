@@ -49,9 +49,9 @@ def report(
         for (case, method, seed), choice in zip(rows, picked, strict=True)
     ]
     what = [
-        {"case": case.name, "method": method.name, "seed": seed, "local": method.local}
-        | {"goal": case.goal}
-        | choice
+        choice
+        | {"case": case.name, "method": method.name, "seed": seed}
+        | {"local": method.local, "goal": case.goal}
         for (case, method, seed), choice in zip(rows, picked, strict=True)
     ]
     frame, counts = beside(what, configs, jobs, out), []

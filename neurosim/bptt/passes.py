@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-# What is differentiated in one go: enough steps for a fast product, few enough to be no memory.
-BLOCK = 64  # steps
+# Steps differentiated in one go: enough for a fast product, few enough to take little memory.
+BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass
 class Trace:
-    """What the backward pass needs of a run.
+    """Record of a run for the backward pass.
 
     Attributes
     ----------
@@ -112,9 +112,9 @@ def backward(
 
 
 def _chunks(weights: Mapping[str, Any], trace: Trace, error: Any, cell: Cell, chunk: int) -> Any:
-    """Derivatives by the pre-activations, block by block from the end; each with its start.
+    """Yield derivatives by the pre-activations, block by block from the end, with their start.
 
-    What later steps say of ``s_t`` and ``x_t`` is dropped where a chunk ends.
+    Derivatives of later losses by ``s_t`` and ``x_t`` are dropped where a chunk ends.
     """
     steps = len(error)
     later_s = later_x = 0
@@ -134,10 +134,10 @@ def _chunks(weights: Mapping[str, Any], trace: Trace, error: Any, cell: Cell, ch
 def _windows(
     weights: Mapping[str, Any], trace: Trace, error: Any, cell: Cell, truncate: int
 ) -> Any:
-    """Derivatives by all pre-activations; each step's loss reaches `truncate` steps.
+    """Compute derivatives by all pre-activations; each step's loss reaches `truncate` steps.
 
-    All steps at once, one lag after the other: what the losses of steps t to t + k say
-    of ``x_t`` is what step t's own says, and what those of t + 1 to t + k say of ``x_{t+1}``.
+    All steps at once, one lag after the other: the derivative of the losses of steps t to t + k
+    by ``x_t`` is that of step t's own, plus that of those of t + 1 to t + k through ``x_{t+1}``.
     """
     own = _through_d(weights, _times(error, weights["B"]))
     slope = cell.slope(trace.fired)

@@ -1,4 +1,4 @@
-"""What training has to beat: the same untrained network with nothing but its readout learned."""
+"""Compute baselines of training: the same untrained network with only its readout learned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFITTED = "network, after training, its readout refitted"
 # Rows of the table of a run: those of a task have other names.
 ROWS = (RIDGE, DELTA, BEFORE, AFTER, REFITTED)
 
-# What they are, for readers of a table; those of a task of your own may not be among them.
+# Explanations for readers of a table; the baselines of a user's own task may be missing.
 MEANING = {
     "mean": "always the mean of the training targets",
     "persistence": "everything stays as it is now",

@@ -70,8 +70,8 @@ class Perturbation(ProjectionRule):
         one population's noise does to the loss is no noise in another's credit; it takes
         a perturbed pass (or `pairs` of them) more for each population.
     trace_decay : float
-        In (0, 1]; what is left after a step of an eligibility that waits for a later
-        reward. 1 credits all later steps alike, less credits near ones more.
+        In (0, 1]; factor by which an eligibility that waits for a later reward decays
+        in a step. 1 credits all later steps alike, less credits near ones more.
 
     Raises
     ------

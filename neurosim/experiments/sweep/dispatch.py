@@ -102,7 +102,7 @@ class Dispatcher:
             run.config.name,
             str(run.folder(self._pool).path.resolve()),
             self._topic,
-            key=f"run-{run.name}-{uuid4().hex}",  # whatever was answered before is not meant
+            key=f"run-{run.name}-{uuid4().hex}",  # no earlier answer is taken for this one
             pure=False,
             workers=[address],
         )
