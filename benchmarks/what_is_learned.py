@@ -25,7 +25,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import pandas as pd
 from study import cases, choices, figure, results
 
 CHOSEN = choices.Choices(Path(__file__).with_suffix(".toml"))
@@ -47,7 +46,8 @@ def main() -> None:
         choices.starts(tables["weather"], CHOSEN)
         return
     if given.what == "figure":
-        figure.save(pd.read_parquet(given.out / "small.parquet"), given.to)
+        small = results.report(tables["small"], CHOSEN, given.jobs, given.out, given.seeds)
+        figure.save(small, given.to)
         return
     for name in given.table or tables:
         parts = given.case or [""]
