@@ -15,6 +15,7 @@ left alone (delete one to tune it again).
 `report` trains with them on seeds 10 to 14, or others, on which nothing was chosen, and prints the
 tables of docs/what_is_learned.md. A seed is that of the network, the noise and, where data are
 drawn, the data.
+`figure` draws the table named small, of the same seeds; what was not trained yet is.
 
 Runs are kept in the folder that --out names (`study` by default) and done once; Ctrl-C loses an
 epoch at most. The weather needs the environment variable NEUROSIM_DATA, the folder that holds

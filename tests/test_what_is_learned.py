@@ -161,5 +161,13 @@ def test_a_row_is_tuned_trained_and_printed(study, tmp_path, monkeypatch):
     study.choices.tune([case], choices, 1, out)  # nothing is left to choose, nothing is run
     again = study.results.report([case], choices, 1, out, (10, 11))
     pd.testing.assert_frame_equal(again, frame)
+    study.figure.save(frame, tmp_path / "drawn.png")
+    tool = importlib.import_module("what_is_learned")
+    monkeypatch.setattr(tool, "CHOSEN", choices)
+    monkeypatch.setattr(study.cases, "tables", lambda starts: {"small": [case]})
+    # What was reported last, of other seeds, does not change the figure.
+    for words in ("report --seeds 10", f"figure --seeds 10 11 --to {tmp_path / 'figure.png'}"):
+        monkeypatch.setattr("sys.argv", ["tool", *words.split(), "--out", str(out), "--jobs", "1"])
+        tool.main()
+    assert (tmp_path / "figure.png").read_bytes() == (tmp_path / "drawn.png").read_bytes()
     assert before == {path: path.stat().st_mtime for path in out.rglob("result.json")}
-    assert study.figure.draw(frame).axes
